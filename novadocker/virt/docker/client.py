@@ -1,0 +1,439 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The only door to Docker Engine.
+
+Verbs of the Engine API, each a few lines, over one pool of connections that
+many threads share. Engine JSON goes no further: ``wire`` turns answers into
+the frozen dataclasses of ``model``; failures become the tree of
+``exception``, chosen by HTTP status.
+
+docker-py carries every request. Nothing here needs requests-unixsocket: the
+one thing docker-py lacks, a single pool for a unix socket, is an adapter of
+ten lines.
+
+Calls wait at most the client's timeout for an answer. Streams (image load,
+save and import) have connections and a silence limit of their own: an
+engine may work for minutes on a large image without a word.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import contextlib
+import errno
+import threading
+
+import docker
+from docker import errors as docker_errors
+from docker.transport import unixconn
+from oslo_utils import versionutils
+import requests
+from urllib3 import exceptions as urllib3_exceptions
+
+from novadocker.i18n import _
+from novadocker.virt.docker import exception
+from novadocker.virt.docker import model
+from novadocker.virt.docker import wire
+
+# Docker Engine 20.10, the oldest that keeps cgroup namespaces apart.
+MINIMUM_API_VERSION = '1.41'
+# The newest dialect spoken where the engine still offers it. Later ones drop
+# fields; an engine whose own minimum is higher gets that minimum.
+PREFERRED_API_VERSION = '1.44'
+
+_POOL_SIZE = 64
+_LOG_TAIL_LINES = 1000
+
+
+class DockerClient:
+    """One engine, usable from many threads.
+
+    :param url: ``unix:///path`` or ``tcp://host:port``
+    :param tls: keyword arguments of ``docker.tls.TLSConfig``, or None for
+        a connection without TLS
+    :param timeout_s: longest wait for the answer to an ordinary call
+    :param stream_timeout_s: longest silence on a stream; None waits for ever
+
+    The constructor does no I/O; the first call connects and agrees on an
+    API version with the engine.
+    """
+
+    def __init__(self, url: str, tls: Mapping | None = None,
+                 timeout_s: int = 60, stream_timeout_s: int | None = 600):
+        self.url = url
+        self._tls = dict(tls) if tls else None
+        self._timeout_s = timeout_s
+        self._stream_timeout_s = stream_timeout_s
+        self._lock = threading.Lock()
+        self._shared: docker.APIClient | None = None
+        self._api_version = MINIMUM_API_VERSION
+
+    # The engine itself
+
+    def connect(self) -> None:
+        """Agree on an API version; harmless to repeat.
+
+        :raises: EngineUnavailable, EngineForbidden, EngineTooOld
+        """
+        self._api()
+
+    def close(self) -> None:
+        """Close pooled connections; the next call opens new ones."""
+        with self._lock:
+            if self._shared is not None:
+                self._shared.close()
+                self._shared = None
+
+    def info(self) -> model.EngineInfo:
+        """Engine API: GET /info"""
+        with self._translated() as api:
+            return wire.engine_info(api.info(), self._api_version)
+
+    # Containers
+
+    def create(self, spec: model.ContainerSpec) -> str:
+        """Create a container, without starting it, and return its id.
+
+        Engine API: POST /containers/create
+
+        :raises: Conflict if the name is taken, ImageNotFound, InvalidSpec
+        """
+        with self._translated(missing=exception.ImageNotFound) as api:
+            config = api.create_container_config(
+                **wire.create_arguments(spec),
+                host_config=api.create_host_config(**wire.host_config(spec)))
+            answer = api.create_container_from_config(config, spec.name)
+        return answer['Id']
+
+    def start(self, container: str) -> None:
+        """Start; a container that runs already is left as it is."""
+        with self._translated() as api:
+            api.start(container)
+
+    def stop(self, container: str, timeout_s: int) -> None:
+        """Send the image's stop signal, wait, kill; idempotent."""
+        with self._translated() as api:
+            api.stop(container, timeout=timeout_s)
+
+    def kill(self, container: str) -> None:
+        """Kill at once.
+
+        :raises: Conflict if it does not run
+        """
+        with self._translated() as api:
+            api.kill(container)
+
+    def pause(self, container: str) -> None:
+        """:raises: Conflict if it does not run or is paused already"""
+        with self._translated() as api:
+            api.pause(container)
+
+    def unpause(self, container: str) -> None:
+        """:raises: EngineError if it is not paused"""
+        with self._translated() as api:
+            api.unpause(container)
+
+    def rename(self, container: str, name: str) -> None:
+        """:raises: Conflict if the name is taken"""
+        with self._translated() as api:
+            api.rename(container, name)
+
+    def remove(self, container: str) -> None:
+        """Kill if need be and remove, with its anonymous volumes.
+
+        :raises: NotFound; Conflict while another removal is in progress
+        """
+        with self._translated() as api:
+            api.remove_container(container, v=True, force=True)
+
+    def wait(self, container: str, timeout_s: float) -> int | None:
+        """Exit code of a container that stops in time, else None."""
+        with self._translated() as api:
+            try:
+                return api.wait(container, timeout=timeout_s)['StatusCode']
+            except requests.exceptions.RequestException as err:
+                if _is_timeout(err):
+                    return None
+                raise
+
+    def get_container(self, container: str) -> model.Container:
+        """Inspect by id or exact name.
+
+        :raises: NotFound
+        """
+        with self._translated() as api:
+            return wire.container(api.inspect_container(container))
+
+    def find_container(self, container: str) -> model.Container | None:
+        """Like get_container, with None for a container that is not."""
+        try:
+            return self.get_container(container)
+        except exception.NotFound:
+            return None
+
+    def list_containers(
+            self, labels: Mapping[str, str]) -> list[model.ContainerSummary]:
+        """Containers in any state that carry all the labels; one call."""
+        wanted = ['%s=%s' % item for item in labels.items()]
+        with self._translated() as api:
+            rows = api.containers(all=True, filters={'label': wanted})
+        return [wire.container_summary(row) for row in rows]
+
+    def logs(self, container: str, max_bytes: int) -> bytes:
+        """The end of the log, stdout and stderr as they came.
+
+        The engine finds the last lines fast in a log of any size, but counts
+        lines only, so more are asked for when those were short.
+        """
+        lines = _LOG_TAIL_LINES
+        tail = self._log_tail(container, lines, max_bytes)
+        if len(tail) < max_bytes and tail.count(b'\n') >= lines:
+            lines = max_bytes
+            tail = self._log_tail(container, lines, max_bytes)
+        return tail
+
+    def _log_tail(self, container: str, lines: int, max_bytes: int) -> bytes:
+        tail = bytearray()
+        with self._translated() as api:
+            for chunk in api.logs(container, stream=True, follow=False,
+                                  tail=lines):
+                tail += chunk
+                if len(tail) > 2 * max_bytes:
+                    del tail[:-max_bytes]
+        return bytes(tail[-max_bytes:])
+
+    def put_archive(self, container: str, path: str, tar: bytes) -> None:
+        """Unpack a tar into a container's file system, started or not.
+
+        :raises: NotFound if the container or the path is missing
+        """
+        with self._translated() as api:
+            api.put_archive(container, path, tar)
+
+    # Images
+
+    def load(self, archive: Iterable[bytes]) -> None:
+        """Load a docker-archive, streamed.
+
+        Engine API: POST /images/load. The engine reports most failures
+        inside a 200 answer, so the answer is read to its end. An error that
+        the iterable raises leaves unchanged, unless it is an OSError: then
+        it is taken for the connection's.
+
+        :raises: LoadError
+        """
+        with self._streaming() as api:
+            for message in api.load_image(iter(archive), quiet=True):
+                if 'error' in message:
+                    raise exception.LoadError(reason=message['error'])
+
+    def save(self, image: str) -> Iterator[bytes]:
+        """Yield a docker-archive of one image.
+
+        Engine API: GET /images/{name}/get. The engine assembles the whole
+        archive before its first byte. Close the generator to stop early.
+        """
+        with self._streaming() as api:
+            yield from api.get_image(image)
+
+    def import_image(self, tar: bytes, tag: str,
+                     changes: Iterable[str]) -> None:
+        """Make an image of one layer; ``changes`` are Dockerfile lines.
+
+        Engine API: POST /images/create?fromSrc=-
+        """
+        repository, _colon, name = tag.rpartition(':')
+        with self._streaming() as api:
+            api.import_image_from_data(tar, repository=repository, tag=name,
+                                       changes=list(changes))
+
+    def commit(self, container: str, labels: Mapping[str, str],
+               pause: bool = True) -> str:
+        """Make an untagged image of a container's file system.
+
+        Engine API: POST /commit
+
+        :param pause: freeze the container meanwhile, for consistency
+        :returns: the image's id
+        """
+        changes = ['LABEL "%s"="%s"' % item for item in labels.items()]
+        with self._streaming() as api:
+            return api.commit(container, changes=changes,
+                              pause=pause)['Id']
+
+    def get_image(self, image: str) -> model.Image:
+        """Inspect by id or tag.
+
+        :raises: ImageNotFound
+        """
+        with self._translated(missing=exception.ImageNotFound) as api:
+            return wire.image(api.inspect_image(image))
+
+    def find_image(self, image: str) -> model.Image | None:
+        """Like get_image, with None for an image that is not there."""
+        try:
+            return self.get_image(image)
+        except exception.ImageNotFound:
+            return None
+
+    def list_images(self, reference: str) -> list[model.Image]:
+        """Images with a tag that matches, such as ``novadocker/*``."""
+        with self._translated() as api:
+            rows = api.images(filters={'reference': reference})
+        return [wire.image_summary(row) for row in rows]
+
+    def remove_image(self, image: str) -> None:
+        """Remove a tag, and the image with its last one; never by force.
+
+        :raises: ImageNotFound; Conflict while a container uses it
+        """
+        with self._translated(missing=exception.ImageNotFound) as api:
+            api.remove_image(image)
+
+    # Connections
+
+    def _api(self) -> docker.APIClient:
+        with self._lock:
+            if self._shared is None:
+                with self._typed_errors(exception.NotFound):
+                    self._shared = self._connected()
+            return self._shared
+
+    def _connected(self) -> docker.APIClient:
+        api = self._new_api(self._timeout_s)
+        try:
+            self._api_version = self._negotiate(api.version(False))
+            api._version = self._api_version
+        except BaseException:
+            api.close()
+            raise
+        return api
+
+    def _new_api(self, timeout_s: int | None) -> docker.APIClient:
+        tls = docker.tls.TLSConfig(**self._tls) if self._tls else False
+        api = docker.APIClient(
+            base_url=self.url, version=self._api_version, tls=tls,
+            timeout=timeout_s, max_pool_size=_POOL_SIZE)
+        if self.url.startswith('unix://'):
+            api.mount('http+docker://', _OnePoolAdapter(
+                'http+' + self.url, timeout_s, max_pool_size=_POOL_SIZE))
+        return api
+
+    def _negotiate(self, server: Mapping) -> str:
+        offered = server['ApiVersion']
+        if _older(offered, MINIMUM_API_VERSION):
+            raise exception.EngineTooOld(
+                version=server['Version'], url=self.url, api_version=offered,
+                minimum=MINIMUM_API_VERSION)
+        agreed = min(offered, PREFERRED_API_VERSION, key=_version_key)
+        return max(agreed, server.get('MinAPIVersion') or agreed,
+                   key=_version_key)
+
+    @contextlib.contextmanager
+    def _translated(self, missing=exception.NotFound):
+        """The shared connection pool, for calls that answer soon."""
+        api = self._api()
+        with self._typed_errors(missing):
+            yield api
+
+    @contextlib.contextmanager
+    def _streaming(self):
+        """A connection of its own, for calls that may take minutes."""
+        self._api()
+        with self._typed_errors(exception.ImageNotFound):
+            with contextlib.closing(
+                    self._new_api(self._stream_timeout_s)) as api:
+                yield api
+
+    @contextlib.contextmanager
+    def _typed_errors(self, missing):
+        try:
+            yield
+        except docker_errors.APIError as err:
+            raise _from_status(err, missing) from err
+        except (requests.exceptions.RequestException,
+                docker_errors.DockerException) as err:
+            raise self._from_connection(err) from err
+
+    def _from_connection(self, err: Exception) -> exception.EngineError:
+        if _is_timeout(err):
+            return exception.EngineUnavailable(
+                url=self.url, reason=_('no answer in time'))
+        cause = _os_error(err)
+        code = cause.errno if cause is not None else None
+        if code in (errno.EACCES, errno.EPERM):
+            return exception.EngineForbidden(url=self.url, reason=_(
+                'permission denied; add the user that runs nova-compute to '
+                'the group that owns the socket'))
+        if code in (errno.ENOENT, errno.ECONNREFUSED):
+            return exception.EngineUnavailable(url=self.url, reason=_(
+                'nothing listens there; start Docker Engine or correct '
+                '[docker]host_url'))
+        if isinstance(err, (requests.exceptions.SSLError,
+                            docker_errors.TLSParameterError)):
+            return exception.EngineForbidden(url=self.url, reason=_(
+                'TLS failed (%s); check [docker]ca_file, cert_file and '
+                'key_file') % err)
+        return exception.EngineUnavailable(url=self.url, reason=err)
+
+
+class _OnePoolAdapter(unixconn.UnixHTTPAdapter):
+    """Keeps connections to the socket alive whatever the URL.
+
+    docker-py's own keeps a pool for each full URL, 25 of them, so that calls
+    about different containers never share a connection.
+    """
+
+    def get_connection(self, url, proxies=None):
+        return super().get_connection('http+docker://localhost', proxies)
+
+
+def _version_key(version: str) -> tuple[int, ...]:
+    return versionutils.convert_version_to_tuple(version)
+
+
+def _older(version: str, minimum: str) -> bool:
+    return _version_key(version) < _version_key(minimum)
+
+
+def _from_status(err: docker_errors.APIError, missing) -> Exception:
+    kind = {400: exception.InvalidSpec,
+            404: missing,
+            409: exception.Conflict}.get(err.status_code,
+                                         exception.EngineError)
+    return kind(reason=err.explanation or err)
+
+
+def _is_timeout(err: Exception) -> bool:
+    """Whether an answer was overdue, its first byte or a later one.
+
+    requests calls a time-out amid the body a mere ConnectionError.
+    """
+    return (isinstance(err, requests.exceptions.Timeout) or
+            any(isinstance(cause, urllib3_exceptions.ReadTimeoutError)
+                for cause in err.args))
+
+
+def _os_error(err: BaseException | None) -> OSError | None:
+    """The system's own error below the layers of urllib3 and requests."""
+    seen: set[int] = set()
+    pending: list = [err]
+    while pending:
+        err = pending.pop()
+        if not isinstance(err, BaseException) or id(err) in seen:
+            continue
+        seen.add(id(err))
+        if isinstance(err, OSError) and err.errno is not None:
+            return err
+        pending += [*err.args, err.__cause__, err.__context__]
+    return None

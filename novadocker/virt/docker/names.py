@@ -1,0 +1,69 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Every naming rule: containers, labels, image tags, namespace links.
+
+Names are functions of what Nova, Neutron and Glance already know, so that
+nothing has to be remembered across a restart of nova-compute.
+"""
+
+LABEL_PREFIX = 'org.openstack.nova.'
+LABEL_UUID = LABEL_PREFIX + 'uuid'
+LABEL_NAME = LABEL_PREFIX + 'name'
+LABEL_PROJECT_ID = LABEL_PREFIX + 'project_id'
+LABEL_USER_ID = LABEL_PREFIX + 'user_id'
+LABEL_HOST = LABEL_PREFIX + 'host'
+LABEL_ROLE = LABEL_PREFIX + 'role'
+LABEL_IMAGE = LABEL_PREFIX + 'image'
+LABEL_FLAVOR = LABEL_PREFIX + 'flavor'
+
+ROLE_WORKLOAD = 'workload'
+ROLE_SANDBOX = 'sandbox'
+
+IMAGE_NAMESPACE = 'novadocker'
+SANDBOX_IMAGE = IMAGE_NAMESPACE + '/sandbox:1'
+
+NETNS_DIRECTORY = '/var/run/netns'
+
+# An image tag is told apart by enough of the checksum to see that Glance's
+# data changed, and stays readable in "docker image ls".
+_CHECKSUM_LENGTH = 12
+
+
+def workload(instance_uuid: str) -> str:
+    """Name of the container that runs the user's process."""
+    return 'nova-%s' % instance_uuid
+
+
+def sandbox(instance_uuid: str) -> str:
+    """Name of the container that holds the server's network namespace."""
+    return 'nova-%s-sandbox' % instance_uuid
+
+
+def netns_link(instance_uuid: str) -> str:
+    """Path that makes the namespace visible to ``ip netns``."""
+    return '%s/nova-%s' % (NETNS_DIRECTORY, instance_uuid)
+
+
+def image_tag(image_id: str, checksum: str | None) -> str:
+    """The one tag under which the engine keeps a Glance image.
+
+    :param checksum: Glance's ``os_hash_value`` or ``checksum`` in hex;
+        None for an image that Glance never hashed.
+    """
+    return '%s/%s:%s' % (IMAGE_NAMESPACE, image_id,
+                         (checksum or 'unhashed')[:_CHECKSUM_LENGTH])
+
+
+def guest_interface(index: int) -> str:
+    """Name of a server's n-th interface, in the order of its ports."""
+    return 'eth%d' % index

@@ -1,0 +1,141 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Engine JSON to and from the model; imported by the client alone.
+
+Only fields that every API version from 1.41 on has are read.
+"""
+
+from collections.abc import Mapping
+
+from novadocker.virt.docker import model
+
+
+def create_arguments(spec: model.ContainerSpec) -> dict:
+    return {
+        'image': spec.image,
+        'command': list(spec.command) if spec.command else None,
+        'entrypoint': list(spec.entrypoint) if spec.entrypoint else None,
+        'environment': dict(spec.environment),
+        'labels': dict(spec.labels),
+        'hostname': spec.hostname,
+        'working_dir': spec.working_dir,
+        'user': spec.user,
+        'tty': spec.tty,
+        'stdin_open': spec.tty,
+    }
+
+
+def host_config(spec: model.ContainerSpec) -> dict:
+    # Swap is memory plus nothing: an absent limit would allow as much again.
+    return {
+        'network_mode': spec.network_mode,
+        'cgroupns': 'private',
+        'restart_policy': {'Name': 'no'},
+        'init': spec.init,
+        'read_only': spec.read_only,
+        'privileged': spec.privileged,
+        'runtime': spec.runtime,
+        'mem_limit': spec.memory_bytes or None,
+        'memswap_limit': spec.memory_bytes or None,
+        'cpu_shares': spec.cpu_shares or None,
+        'nano_cpus': spec.nano_cpus or None,
+        'pids_limit': spec.pids_limit or None,
+        'storage_opt': ({'size': str(spec.root_bytes)}
+                        if spec.root_bytes else None),
+        'cap_drop': list(spec.cap_drop),
+        'cap_add': list(spec.cap_add),
+        'security_opt': list(spec.security_opt),
+        'ulimits': [{'Name': name, 'Soft': soft, 'Hard': hard}
+                    for name, (soft, hard) in sorted(spec.ulimits.items())],
+        'sysctls': dict(spec.sysctls) or None,
+        'log_config': ({'type': 'json-file',
+                        'config': dict(spec.log_options)}
+                       if spec.log_options else None),
+    }
+
+
+def container(answer: Mapping) -> model.Container:
+    state = answer['State']
+    config = answer['Config']
+    mode = answer['HostConfig'].get('NetworkMode') or ''
+    kind, _colon, owner = mode.partition(':')
+    return model.Container(
+        id=answer['Id'],
+        name=answer['Name'].lstrip('/'),
+        state=state['Status'],
+        image_id=answer['Image'],
+        labels=config.get('Labels') or {},
+        pid=state.get('Pid') or 0,
+        exit_code=state.get('ExitCode') or 0,
+        error=state.get('Error') or '',
+        oom_killed=bool(state.get('OOMKilled')),
+        started_at=state.get('StartedAt') or '',
+        tty=bool(config.get('Tty')),
+        network_owner=owner if kind == 'container' else '',
+        netns_path=_netns_path(answer),
+        resolv_conf_path=answer.get('ResolvConfPath') or '',
+        hosts_path=answer.get('HostsPath') or '')
+
+
+def _netns_path(answer: Mapping) -> str:
+    # The engine goes on naming the namespace of a container that stopped.
+    if not answer['State'].get('Running'):
+        return ''
+    return answer['NetworkSettings'].get('SandboxKey') or ''
+
+
+def container_summary(row: Mapping) -> model.ContainerSummary:
+    return model.ContainerSummary(
+        id=row['Id'],
+        name=row['Names'][0].lstrip('/') if row['Names'] else '',
+        state=row['State'],
+        image_id=row['ImageID'],
+        labels=row['Labels'] or {})
+
+
+def image_summary(row: Mapping) -> model.Image:
+    return model.Image(
+        id=row['Id'],
+        size_bytes=row['Size'],
+        tags=tuple(row['RepoTags'] or ()),
+        labels=row['Labels'] or {})
+
+
+def image(answer: Mapping) -> model.Image:
+    config = answer.get('Config') or {}
+    return model.Image(
+        id=answer['Id'],
+        tags=tuple(answer.get('RepoTags') or ()),
+        architecture=answer.get('Architecture') or '',
+        os=answer.get('Os') or '',
+        size_bytes=answer.get('Size') or 0,
+        created=answer.get('Created') or '',
+        entrypoint=tuple(config.get('Entrypoint') or ()),
+        command=tuple(config.get('Cmd') or ()),
+        labels=config.get('Labels') or {})
+
+
+def engine_info(answer: Mapping, api_version: str) -> model.EngineInfo:
+    return model.EngineInfo(
+        version=answer['ServerVersion'],
+        api_version=api_version,
+        architecture=answer['Architecture'],
+        cpus=answer['NCPU'],
+        memory_bytes=answer['MemTotal'],
+        root_directory=answer['DockerRootDir'],
+        storage_driver=answer['Driver'],
+        storage_status=dict(answer.get('DriverStatus') or ()),
+        cgroup_version=answer.get('CgroupVersion') or '1',
+        live_restore=bool(answer.get('LiveRestoreEnabled')),
+        runtimes=tuple(sorted(answer.get('Runtimes') or ())),
+        security_options=tuple(answer.get('SecurityOptions') or ()))
