@@ -30,7 +30,6 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
-import errno
 import threading
 
 import docker
@@ -38,11 +37,10 @@ from docker import errors as docker_errors
 from docker.transport import unixconn
 from oslo_utils import versionutils
 import requests
-from urllib3 import exceptions as urllib3_exceptions
 
-from novadocker.i18n import _
 from novadocker.virt.docker import exception
 from novadocker.virt.docker import model
+from novadocker.virt.docker import outage
 from novadocker.virt.docker import wire
 
 # Docker Engine 20.10, the oldest that keeps cgroup namespaces apart.
@@ -53,6 +51,7 @@ PREFERRED_API_VERSION = '1.44'
 
 _POOL_SIZE = 64
 _LOG_TAIL_LINES = 1000
+_LOG_BLOCK_BYTES = 64 * 1024
 
 
 class DockerClient:
@@ -115,6 +114,18 @@ class DockerClient:
             answer = api.create_container_from_config(config, spec.name)
         return answer['Id']
 
+    def recreate(self, container: str, name: str, image: str,
+                 network_owner: str) -> str:
+        """Create a twin of a container: another image, name and sandbox.
+
+        :returns: the twin's id
+        :raises: as create; NotFound for the container
+        """
+        with self._translated() as api:
+            config = wire.twin(
+                api.inspect_container(container), image, network_owner)
+            return api.create_container_from_config(config, name)['Id']
+
     def start(self, container: str) -> None:
         """Start; a container that runs already is left as it is."""
         with self._translated() as api:
@@ -162,7 +173,7 @@ class DockerClient:
             try:
                 return api.wait(container, timeout=timeout_s)['StatusCode']
             except requests.exceptions.RequestException as err:
-                if _is_timeout(err):
+                if outage.is_timeout(err):
                     return None
                 raise
 
@@ -205,12 +216,13 @@ class DockerClient:
     def _log_tail(self, container: str, lines: int, max_bytes: int) -> bytes:
         tail = bytearray()
         with self._translated() as api:
-            for chunk in api.logs(container, stream=True, follow=False,
-                                  tail=lines):
-                tail += chunk
+            tty = api.inspect_container(container)['Config']['Tty']
+            blocks = api.log_blocks(container, lines)
+            for data in blocks if tty else wire.demultiplexed(blocks):
+                tail += data
                 if len(tail) > 2 * max_bytes:
                     del tail[:-max_bytes]
-        return bytes(tail[-max_bytes:])
+        return bytes(tail[max(0, len(tail) - max_bytes):])
 
     def put_archive(self, container: str, path: str, tar: bytes) -> None:
         """Unpack a tar into a container's file system, started or not.
@@ -227,15 +239,22 @@ class DockerClient:
 
         Engine API: POST /images/load. The engine reports most failures
         inside a 200 answer, so the answer is read to its end. An error that
-        the iterable raises leaves unchanged, unless it is an OSError: then
-        it is taken for the connection's.
+        the iterable raises leaves unchanged, and no image is made.
 
         :raises: LoadError
         """
-        with self._streaming() as api:
-            for message in api.load_image(iter(archive), quiet=True):
-                if 'error' in message:
-                    raise exception.LoadError(reason=message['error'])
+        failed: list[Exception] = []
+        try:
+            with self._streaming() as api:
+                for answer in api.load_image(
+                        outage.watched(archive, failed), quiet=True):
+                    # A long error has "message": docker-py takes an answer
+                    # in chunks for a success, whatever its status.
+                    reason = answer.get('error') or answer.get('message')
+                    if reason:
+                        raise exception.LoadError(reason=reason)
+        except exception.EngineUnavailable as err:
+            raise failed[0] if failed else err
 
     def save(self, image: str) -> Iterator[bytes]:
         """Yield a docker-archive of one image.
@@ -266,9 +285,9 @@ class DockerClient:
         :param pause: freeze the container meanwhile, for consistency
         :returns: the image's id
         """
-        changes = ['LABEL "%s"="%s"' % item for item in labels.items()]
-        with self._streaming() as api:
-            return api.commit(container, changes=changes,
+        # A "LABEL" change would have its quotes and dollars interpreted.
+        with self._streaming(missing=exception.NotFound) as api:
+            return api.commit(container, conf={'Labels': dict(labels)},
                               pause=pause)['Id']
 
     def get_image(self, image: str) -> model.Image:
@@ -314,6 +333,10 @@ class DockerClient:
         try:
             self._api_version = self._negotiate(api.version(False))
             api._version = self._api_version
+        except docker_errors.APIError as err:
+            api.close()
+            raise exception.EngineUnavailable(
+                url=self.url, reason=err.explanation or err) from err
         except BaseException:
             api.close()
             raise
@@ -321,17 +344,22 @@ class DockerClient:
 
     def _new_api(self, timeout_s: int | None) -> docker.APIClient:
         tls = docker.tls.TLSConfig(**self._tls) if self._tls else False
-        api = docker.APIClient(
-            base_url=self.url, version=self._api_version, tls=tls,
-            timeout=timeout_s, max_pool_size=_POOL_SIZE)
+        api = _Api(base_url=self.url, version=self._api_version, tls=tls,
+                   timeout=timeout_s)
+        # Proxies, .netrc and REQUESTS_CA_BUNDLE are meant for the web.
+        api.trust_env = False
         if self.url.startswith('unix://'):
             api.mount('http+docker://', _OnePoolAdapter(
                 'http+' + self.url, timeout_s, max_pool_size=_POOL_SIZE))
+        else:
+            for scheme in ('http://', 'https://'):
+                api.mount(scheme, requests.adapters.HTTPAdapter(
+                    pool_connections=1, pool_maxsize=_POOL_SIZE))
         return api
 
     def _negotiate(self, server: Mapping) -> str:
         offered = server['ApiVersion']
-        if _older(offered, MINIMUM_API_VERSION):
+        if _version_key(offered) < _version_key(MINIMUM_API_VERSION):
             raise exception.EngineTooOld(
                 version=server['Version'], url=self.url, api_version=offered,
                 minimum=MINIMUM_API_VERSION)
@@ -343,17 +371,29 @@ class DockerClient:
     def _translated(self, missing=exception.NotFound):
         """The shared connection pool, for calls that answer soon."""
         api = self._api()
-        with self._typed_errors(missing):
+        with self._renewed_after_loss(api), self._typed_errors(missing):
             yield api
 
     @contextlib.contextmanager
-    def _streaming(self):
+    def _streaming(self, missing=exception.ImageNotFound):
         """A connection of its own, for calls that may take minutes."""
-        self._api()
-        with self._typed_errors(exception.ImageNotFound):
+        shared = self._api()
+        with self._renewed_after_loss(shared), self._typed_errors(missing):
             with contextlib.closing(
                     self._new_api(self._stream_timeout_s)) as api:
                 yield api
+
+    @contextlib.contextmanager
+    def _renewed_after_loss(self, api):
+        """Agree on a version anew: the engine may return as another."""
+        try:
+            yield
+        except exception.EngineUnavailable:
+            with self._lock:
+                # Left open, as other threads may be using it.
+                if self._shared is api:
+                    self._shared = None
+            raise
 
     @contextlib.contextmanager
     def _typed_errors(self, missing):
@@ -361,30 +401,29 @@ class DockerClient:
             yield
         except docker_errors.APIError as err:
             raise _from_status(err, missing) from err
-        except (requests.exceptions.RequestException,
-                docker_errors.DockerException) as err:
-            raise self._from_connection(err) from err
+        except docker_errors.TLSParameterError as err:
+            raise outage.tls_failure(self.url, err) from err
+        except (*outage.ERRORS, docker_errors.DockerException) as err:
+            raise outage.explain(self.url, err) from err
 
-    def _from_connection(self, err: Exception) -> exception.EngineError:
-        if _is_timeout(err):
-            return exception.EngineUnavailable(
-                url=self.url, reason=_('no answer in time'))
-        cause = _os_error(err)
-        code = cause.errno if cause is not None else None
-        if code in (errno.EACCES, errno.EPERM):
-            return exception.EngineForbidden(url=self.url, reason=_(
-                'permission denied; add the user that runs nova-compute to '
-                'the group that owns the socket'))
-        if code in (errno.ENOENT, errno.ECONNREFUSED):
-            return exception.EngineUnavailable(url=self.url, reason=_(
-                'nothing listens there; start Docker Engine or correct '
-                '[docker]host_url'))
-        if isinstance(err, (requests.exceptions.SSLError,
-                            docker_errors.TLSParameterError)):
-            return exception.EngineForbidden(url=self.url, reason=_(
-                'TLS failed (%s); check [docker]ca_file, cert_file and '
-                'key_file') % err)
-        return exception.EngineUnavailable(url=self.url, reason=err)
+
+class _Api(docker.APIClient):
+    """docker-py, but no stream may be silent for longer than allowed."""
+
+    def _disable_socket_timeout(self, socket):
+        pass
+
+    def log_blocks(self, container: str, lines: int) -> Iterator[bytes]:
+        """The log as it is sent.
+
+        docker-py's ``logs`` reads a terminal's byte by byte, and takes a
+        connection that broke for the end.
+        """
+        with self._get(self._url('/containers/{0}/logs', container),
+                       params={'stdout': 1, 'stderr': 1, 'tail': lines},
+                       stream=True) as answer:
+            self._raise_for_status(answer)
+            yield from answer.iter_content(_LOG_BLOCK_BYTES)
 
 
 class _OnePoolAdapter(unixconn.UnixHTTPAdapter):
@@ -402,38 +441,9 @@ def _version_key(version: str) -> tuple[int, ...]:
     return versionutils.convert_version_to_tuple(version)
 
 
-def _older(version: str, minimum: str) -> bool:
-    return _version_key(version) < _version_key(minimum)
-
-
 def _from_status(err: docker_errors.APIError, missing) -> Exception:
     kind = {400: exception.InvalidSpec,
             404: missing,
             409: exception.Conflict}.get(err.status_code,
                                          exception.EngineError)
     return kind(reason=err.explanation or err)
-
-
-def _is_timeout(err: Exception) -> bool:
-    """Whether an answer was overdue, its first byte or a later one.
-
-    requests calls a time-out amid the body a mere ConnectionError.
-    """
-    return (isinstance(err, requests.exceptions.Timeout) or
-            any(isinstance(cause, urllib3_exceptions.ReadTimeoutError)
-                for cause in err.args))
-
-
-def _os_error(err: BaseException | None) -> OSError | None:
-    """The system's own error below the layers of urllib3 and requests."""
-    seen: set[int] = set()
-    pending: list = [err]
-    while pending:
-        err = pending.pop()
-        if not isinstance(err, BaseException) or id(err) in seen:
-            continue
-        seen.add(id(err))
-        if isinstance(err, OSError) and err.errno is not None:
-            return err
-        pending += [*err.args, err.__cause__, err.__context__]
-    return None

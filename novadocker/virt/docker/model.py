@@ -99,7 +99,8 @@ class ContainerSpec:
 
     ``entrypoint`` and ``command`` None mean the image's own. ``nano_cpus``
     is a hard quota in billionths of a CPU; 0 anywhere means no limit.
-    ``network_mode`` is ``none`` or ``container:<id>``.
+    ``network_mode`` is ``none`` or ``container:<id>``. ``binds`` mounts
+    directories of the host, read-only, at paths in the container.
     """
 
     name: str
@@ -129,6 +130,7 @@ class ContainerSpec:
         default_factory=dict)
     sysctls: Mapping[str, str] = dataclasses.field(default_factory=dict)
     log_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    binds: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,8 @@ Names are functions of what Nova, Neutron and Glance already know, so that
 nothing has to be remembered across a restart of nova-compute.
 """
 
+from oslo_utils import uuidutils
+
 LABEL_PREFIX = 'org.openstack.nova.'
 LABEL_UUID = LABEL_PREFIX + 'uuid'
 LABEL_NAME = LABEL_PREFIX + 'name'
@@ -62,6 +64,15 @@ def image_tag(image_id: str, checksum: str | None) -> str:
     """
     return '%s/%s:%s' % (IMAGE_NAMESPACE, image_id,
                          (checksum or 'unhashed')[:_CHECKSUM_LENGTH])
+
+
+def image_id_of_tag(tag: str) -> str | None:
+    """Glance id of an image tag; None for a tag that is no such image's."""
+    namespace, _slash, rest = tag.partition('/')
+    image_id = rest.partition(':')[0]
+    if namespace != IMAGE_NAMESPACE or not uuidutils.is_uuid_like(image_id):
+        return None
+    return image_id
 
 
 def guest_interface(index: int) -> str:

@@ -15,9 +15,15 @@
 Only fields that every API version from 1.41 on has are read.
 """
 
+from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
+import struct
 
 from novadocker.virt.docker import model
+
+# The stream's number, padding, and the length of what follows.
+_FRAME = struct.Struct('>xxxxL')
 
 
 def create_arguments(spec: model.ContainerSpec) -> dict:
@@ -58,10 +64,27 @@ def host_config(spec: model.ContainerSpec) -> dict:
         'ulimits': [{'Name': name, 'Soft': soft, 'Hard': hard}
                     for name, (soft, hard) in sorted(spec.ulimits.items())],
         'sysctls': dict(spec.sysctls) or None,
+        'binds': {source: {'bind': target, 'mode': 'ro'}
+                  for source, target in spec.binds.items()} or None,
         'log_config': ({'type': 'json-file',
                         'config': dict(spec.log_options)}
                        if spec.log_options else None),
     }
+
+
+def twin(answer: Mapping, image: str, network_owner: str) -> dict:
+    """What to POST to create another container like an inspected one.
+
+    Host and domain name are those of the network's owner, and the engine
+    refuses a request that names them, or ports, beside such an owner.
+    """
+    inherited = ('Hostname', 'Domainname', 'MacAddress', 'ExposedPorts')
+    config = {key: value for key, value in answer['Config'].items()
+              if key not in inherited}
+    config['Image'] = image
+    config['HostConfig'] = dict(
+        answer['HostConfig'], NetworkMode='container:' + network_owner)
+    return config
 
 
 def container(answer: Mapping) -> model.Container:
@@ -103,11 +126,31 @@ def container_summary(row: Mapping) -> model.ContainerSummary:
         labels=row['Labels'] or {})
 
 
+def demultiplexed(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """What stdout and stderr wrote, of a stream that tells them apart.
+
+    Engine API: POST /containers/{id}/attach, "Stream format"
+    """
+    pending = bytearray()
+    for block in blocks:
+        pending += block
+        start = 0
+        while start + _FRAME.size <= len(pending):
+            end = start + _FRAME.size + _FRAME.unpack_from(pending, start)[0]
+            if end > len(pending):
+                break
+            yield bytes(pending[start + _FRAME.size:end])
+            start = end
+        del pending[:start]
+
+
 def image_summary(row: Mapping) -> model.Image:
     return model.Image(
         id=row['Id'],
         size_bytes=row['Size'],
-        tags=tuple(row['RepoTags'] or ()),
+        # The engine's word for an image without a name.
+        tags=tuple(tag for tag in row['RepoTags'] or ()
+                   if tag != '<none>:<none>'),
         labels=row['Labels'] or {})
 
 

@@ -1,0 +1,186 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What a user finds in a new cloud: networks, flavors, image, first server.
+
+Runs in the cloud's virtualenv: python -m quickstart.seed DIRECTORY
+Each thing is looked for first, so that a second run only repairs.
+"""
+
+import pathlib
+import sys
+import time
+
+from quickstart import catalogue
+from quickstart import names
+from quickstart import settings as settings_
+
+_PATIENCE_S = 180
+
+
+def seed(settings) -> None:
+    """Make everything a demonstration needs; prints what it is doing."""
+    admin = catalogue.connect(settings)
+    demo = catalogue.connect(settings, 'quickstart')
+    _wait_for_compute(admin)
+    _flavors(admin)
+    public = _public_network(admin)
+    _private_network(demo, public)
+    _security_group(demo)
+    _keypair(demo, settings)
+
+
+def _wait_for_compute(admin) -> None:
+    """Until a host is mapped to the cell and reports that it is up.
+
+    :raises: TimeoutError when that lasts too long.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    while not _hypervisors(admin):
+        if time.monotonic() > deadline:
+            raise TimeoutError('nova-compute does not report to Nova')
+        time.sleep(1)
+
+
+def _hypervisors(admin):
+    return [each for each in admin.compute.hypervisors(details=True)
+            if each.state == 'up']
+
+
+def _flavors(admin) -> None:
+    have = {flavor.name for flavor in admin.compute.flavors()}
+    for name, vcpus, ram, disk in names.FLAVORS:
+        if name not in have:
+            admin.compute.create_flavor(name=name, vcpus=vcpus, ram=ram,
+                                        disk=disk)
+
+
+def _public_network(admin):
+    network = admin.network.find_network(names.PUBLIC)
+    if network is None:
+        network = admin.network.create_network(
+            name=names.PUBLIC, is_router_external=True, is_shared=False,
+            provider_network_type='flat',
+            provider_physical_network='public')
+    if not network.subnet_ids:
+        start, end = settings_.PUBLIC_POOL
+        admin.network.create_subnet(
+            name=names.PUBLIC, network_id=network.id, ip_version=4,
+            cidr=settings_.PUBLIC_CIDR, enable_dhcp=False,
+            gateway_ip=settings_.PUBLIC_GATEWAY,
+            allocation_pools=[{'start': start, 'end': end}])
+    return network
+
+
+def _private_network(demo, public) -> None:
+    network = (demo.network.find_network(names.NETWORK) or
+               demo.network.create_network(name=names.NETWORK))
+    subnet = demo.network.find_subnet(names.NETWORK, network_id=network.id)
+    if subnet is None:
+        subnet = demo.network.create_subnet(
+            name=names.NETWORK, network_id=network.id, ip_version=4,
+            cidr=settings_.PRIVATE_CIDR,
+            gateway_ip=settings_.PRIVATE_GATEWAY,
+            dns_nameservers=[settings_.PRIVATE_DNS])
+    router = (demo.network.find_router(names.ROUTER) or
+              demo.network.create_router(name=names.ROUTER))
+    if not router.external_gateway_info:
+        demo.network.update_router(
+            router, external_gateway_info={'network_id': public.id})
+    attached = {fixed['subnet_id']
+                for port in demo.network.ports(device_id=router.id)
+                for fixed in port.fixed_ips}
+    if subnet.id not in attached:
+        demo.network.add_interface_to_router(router, subnet_id=subnet.id)
+
+
+def _security_group(demo) -> None:
+    group = (demo.network.find_security_group(names.GROUP) or
+             demo.network.create_security_group(
+                 name=names.GROUP, description='Ping and ssh from anywhere'))
+    have = {(rule['protocol'], rule['port_range_min'])
+            for rule in group.security_group_rules
+            if rule['direction'] == 'ingress'}
+    for protocol, port in (('icmp', None), ('tcp', 22)):
+        if (protocol, port) not in have:
+            demo.network.create_security_group_rule(
+                security_group_id=group.id, direction='ingress',
+                protocol=protocol, port_range_min=port, port_range_max=port)
+
+
+def _keypair(demo, settings) -> None:
+    public_key = settings.keypair.with_suffix('.pub').read_text()
+    found = demo.compute.find_keypair(names.KEYPAIR)
+    if found and found.public_key.split()[1] != public_key.split()[1]:
+        demo.compute.delete_keypair(found)
+        found = None
+    if found is None:
+        demo.compute.create_keypair(name=names.KEYPAIR, public_key=public_key)
+
+
+def has_image(settings) -> bool:
+    admin = catalogue.connect(settings)
+    image = admin.image.find_image(names.IMAGE)
+    return bool(image and image.status == 'active')
+
+
+def boot(settings) -> str:
+    """The floating address of the first server, booted if necessary.
+
+    :raises: RuntimeError with the server's fault.
+    """
+    demo = catalogue.connect(settings, 'quickstart')
+    server = demo.compute.find_server(names.SERVER) or _create(demo)
+    server = demo.compute.get_server(server)
+    if server.status == 'SHUTOFF':
+        demo.compute.start_server(server)
+    try:
+        server = demo.compute.wait_for_server(
+            server, status='ACTIVE', interval=0.5, wait=_PATIENCE_S)
+    except Exception as exc:
+        fault = (demo.compute.get_server(server.id).fault or {})
+        raise RuntimeError('%s: %s' % (exc, fault.get('message', 'no fault')))
+    return _floating_ip(demo, server)
+
+
+def _create(demo):
+    return demo.compute.create_server(
+        name=names.SERVER, key_name=names.KEYPAIR,
+        image_id=demo.image.find_image(names.IMAGE).id,
+        flavor_id=demo.compute.find_flavor(names.FLAVOR).id,
+        networks=[{'uuid': demo.network.find_network(names.NETWORK).id}],
+        security_groups=[{'name': names.GROUP}])
+
+
+def _floating_ip(demo, server) -> str:
+    port = next(demo.network.ports(device_id=server.id))
+    address = next(demo.network.ips(port_id=port.id), None)
+    if address is None:
+        address = demo.network.create_ip(
+            floating_network_id=demo.network.find_network(names.PUBLIC).id,
+            port_id=port.id)
+    return address.floating_ip_address
+
+
+def main(settings, what) -> int:
+    if what == 'seed':
+        seed(settings)
+    elif what == 'has-image':
+        return 0 if has_image(settings) else 1
+    else:
+        print(boot(settings))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(settings_.Settings(pathlib.Path(sys.argv[2])), sys.argv[1]))

@@ -1,0 +1,287 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Glance images in the engine: loaded once, checked, pruned when unused.
+
+An image's data flows from Glance through a hash and the archive sanitiser
+into the engine, in blocks; nothing of image size is held in memory or on
+disk. The engine knows the image under one tag of ours, made from Glance's
+id and checksum. Names inside an archive never matter.
+"""
+
+import collections
+from collections.abc import Iterable
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import hashlib
+import os
+import threading
+
+from oslo_concurrency import lockutils
+from oslo_log import log as logging
+from oslo_utils import timeutils
+from oslo_utils import units
+import tenacity
+
+from nova import exception as nova_exception
+from nova.image import glance
+from nova import objects
+from novadocker import conf
+from novadocker.i18n import _
+from novadocker.virt.docker import archive
+from novadocker.virt.docker import exception
+from novadocker.virt.docker import model
+from novadocker.virt.docker import names
+
+CONF = conf.CONF
+LOG = logging.getLogger(__name__)
+
+_BLOCK_BYTES = 64 * units.Ki
+# Nova cuts image properties to this length in system_metadata.
+_PROPERTY_LENGTH = 255
+_PROPERTY_PREFIX = 'image_'
+
+
+class ImageOps:
+    """:param client: the engine's client
+    :param host: HostOps, which knows what the engine runs
+    :param image_api: Nova's API of Glance
+    """
+
+    def __init__(self, client, host, image_api=None):
+        self._client = client
+        self._host = host
+        self._image_api = image_api or glance.API()
+        self._lock = threading.Lock()
+        self._holders: collections.Counter[str] = collections.Counter()
+        self._unproved: set[str] = set()
+        self._unused_since: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def held(self, context, instance, image_meta):
+        """Yield the server's image, loaded if need be, and keep it meanwhile.
+
+        If the block fails, an image that was loaded for it is removed again,
+        unless another server uses it.
+
+        :raises: ImageUnacceptable, FlavorDiskSmallerThanImage, DownloadError
+        """
+        tag = names.image_tag(image_meta.id, image_meta.obj_attr_is_set(
+            'checksum') and image_meta.checksum or None)
+        with self._holding(tag):
+            image = self._ensure(
+                context, tag, image_meta.id, instance.trusted_certs,
+                max_unpacked_bytes=instance.flavor.root_gb * units.Gi)
+            _check_fits(instance, image)
+            yield image
+
+    def properties(self, context, instance) -> dict[str, str]:
+        """Properties of the image that the server was made from.
+
+        They come from the instance, which keeps them cut to 255 characters;
+        Glance is asked only for those that were cut.
+        """
+        kept = {key[len(_PROPERTY_PREFIX):]: value
+                for key, value in instance.system_metadata.items()
+                if key.startswith(_PROPERTY_PREFIX) and value}
+        if all(len(value) < _PROPERTY_LENGTH for value in kept.values()):
+            return kept
+        image = self._image_api.get(context, instance.image_ref)
+        return kept | image['properties']
+
+    def cache(self, context, image_id: str) -> bool:
+        """Load an image ahead of need; False if it was there already."""
+        image = self._image_api.get(context, image_id)
+        tag = names.image_tag(image_id, image.get('checksum'))
+        if self._client.find_image(tag):
+            return False
+        self._ensure(context, tag, image_id)
+        return True
+
+    def prune(self, instances) -> None:
+        """Remove images of ours that no server has used for long.
+
+        How long is Nova's ``[image_cache]
+        remove_unused_original_minimum_age_seconds``, counted from when this
+        process first saw the image unused.
+        """
+        if not CONF.image_cache.remove_unused_base_images:
+            return
+        used = {instance.image_ref for instance in instances}
+        unused = [tag for image in self._client.list_images(
+                      names.IMAGE_NAMESPACE + '/*')
+                  for tag in image.tags
+                  if names.image_id_of_tag(tag) not in used | {None}]
+        now = timeutils.now()
+        self._unused_since = {tag: self._unused_since.get(tag, now)
+                              for tag in unused}
+        age = CONF.image_cache.remove_unused_original_minimum_age_seconds
+        for tag, since in self._unused_since.items():
+            if now - since >= age:
+                self._remove_if_unused(tag)
+
+    def remove_if_untagged(self, image_id: str) -> None:
+        """Remove an image that only one server had, and nothing names.
+
+        Such is the image of a server that was moved to a new container.
+        """
+        image = self._client.find_image(image_id)
+        if image is not None and not image.tags:
+            self._try_to_remove(image_id)
+
+    @contextlib.contextmanager
+    def _holding(self, tag: str):
+        with self._lock:
+            self._holders[tag] += 1
+        proved = False
+        try:
+            yield
+            proved = True
+        finally:
+            self._release(tag, proved)
+
+    def _release(self, tag: str, proved: bool) -> None:
+        with self._lock:
+            self._holders[tag] -= 1
+            if proved:
+                self._unproved.discard(tag)
+            orphaned = tag in self._unproved and not self._holders[tag]
+        if orphaned:
+            self._remove_if_unused(tag)
+
+    def _remove_if_unused(self, tag: str) -> None:
+        with lockutils.lock(tag):
+            with self._lock:
+                if self._holders[tag]:
+                    return
+                self._unproved.discard(tag)
+            self._try_to_remove(tag)
+
+    def _try_to_remove(self, image: str) -> None:
+        try:
+            self._client.remove_image(image)
+            LOG.info('Removed the unused image %s', image)
+        except exception.ImageNotFound:
+            LOG.debug('Image %s is gone already', image)
+        except exception.Conflict:
+            LOG.debug('Image %s is used by a container', image)
+
+    def _ensure(self, context, tag: str, image_id: str, trusted_certs=None,
+                max_unpacked_bytes: int = 0) -> model.Image:
+        """One load per image, however many servers ask for it at once.
+
+        :param max_unpacked_bytes: 0 for the sanitiser's own limit
+        """
+        with lockutils.lock(tag):
+            image = self._client.find_image(tag)
+            if image is None:
+                with self._lock:
+                    self._unproved.add(tag)
+                self._load(context, tag, image_id, trusted_certs,
+                           max_unpacked_bytes)
+                image = self._client.get_image(tag)
+            return image
+
+    def _load(self, context, tag, image_id, *how) -> None:
+        watch = timeutils.StopWatch()
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(exception.DownloadError),
+            stop=tenacity.stop_after_attempt(CONF.glance.num_retries + 1),
+            before_sleep=_log_retry, reraise=True)
+        with watch:
+            attempts(self._stream, context, tag, image_id, *how)
+        LOG.info('Loaded image %s in %.1f s', image_id, watch.elapsed())
+
+    def _stream(self, context, tag, image_id, trusted_certs,
+                max_unpacked_bytes) -> None:
+        image = self._image_api.get(context, image_id)
+        source = _shared_file(image_id) or self._download(
+            context, image_id, trusted_certs)
+        try:
+            self._client.load(archive.sanitise(
+                _verified(source, image), tag,
+                _limits(image, max_unpacked_bytes), archive.Result(),
+                self._host.engine.architecture))
+        except exception.ArchiveError as err:
+            raise nova_exception.ImageUnacceptable(
+                image_id=image_id, reason=err.format_message()) from err
+
+    def _download(self, context, image_id, trusted_certs) -> Iterator[bytes]:
+        """Glance's data; every failure of it is a DownloadError."""
+        certs = objects.TrustedCerts(ids=trusted_certs.ids) if (
+            trusted_certs) else None
+        try:
+            yield from self._image_api.download(
+                context, image_id, trusted_certs=certs)
+        except (nova_exception.ImageNotFound,
+                nova_exception.ImageUnacceptable,
+                nova_exception.ImageNotAuthorized):
+            raise
+        except Exception as err:
+            raise exception.DownloadError(
+                image_id=image_id, reason=err) from err
+
+
+def _check_fits(instance, image: model.Image) -> None:
+    root_bytes = instance.flavor.root_gb * units.Gi
+    if root_bytes and image.size_bytes > root_bytes:
+        raise nova_exception.FlavorDiskSmallerThanImage(
+            flavor_size=root_bytes, image_size=image.size_bytes)
+
+
+def _limits(image: dict, max_unpacked_bytes: int) -> archive.Limits:
+    limits = archive.Limits(max_archive_bytes=image.get('size') or None)
+    if max_unpacked_bytes:
+        limits = dataclasses.replace(
+            limits, max_unpacked_bytes=max_unpacked_bytes)
+    return limits
+
+
+def _shared_file(image_id: str) -> Iterator[bytes] | None:
+    """The archive that an operator put in place of the download, if any."""
+    if not CONF.docker.shared_directory:
+        return None
+    path = os.path.join(CONF.docker.shared_directory, image_id)
+    if not os.path.isfile(path):
+        return None
+    LOG.info('Taking image %s from %s', image_id, path)
+    return _file_blocks(path)
+
+
+def _file_blocks(path: str) -> Iterator[bytes]:
+    with open(path, 'rb') as archive_file:
+        while block := archive_file.read(_BLOCK_BYTES):
+            yield block
+
+
+def _verified(chunks: Iterable[bytes], image: dict) -> Iterator[bytes]:
+    """The chunks, once their hash is known to be what Glance recorded."""
+    algorithm, expected = _recorded_hash(image)
+    digest = hashlib.new(algorithm) if algorithm else None
+    for chunk in chunks:
+        if digest:
+            digest.update(chunk)
+        yield chunk
+    if digest and digest.hexdigest() != expected:
+        raise exception.DownloadError(image_id=image['id'], reason=_(
+            'the data has another %s than Glance recorded') % algorithm)
+
+
+def _recorded_hash(image: dict):
+    if image.get('os_hash_algo') and image.get('os_hash_value'):
+        return image['os_hash_algo'], image['os_hash_value']
+    return None, None
+
+
+def _log_retry(state: tenacity.RetryCallState) -> None:
+    LOG.warning('%s Trying again.', state.outcome.exception())

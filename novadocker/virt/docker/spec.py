@@ -1,0 +1,284 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Instance, flavor and image turned into what the engine is told.
+
+Pure functions, each for one aspect. A tenant chooses the image, its
+properties, the server's metadata and name; the operator chooses the flavor
+and nova.conf. Only the operator's choices relax a security default.
+"""
+
+from collections.abc import Mapping
+import os
+import shlex
+
+from oslo_serialization import jsonutils
+from oslo_utils import units
+
+from nova import exception
+from nova.virt import driver
+from novadocker import conf
+from novadocker import extra_specs
+from novadocker.i18n import _
+from novadocker.virt.docker import model
+from novadocker.virt.docker import names
+
+CONF = conf.CONF
+
+# What programs commonly need to drop their own privileges and to serve.
+# Beyond these a container could forge packets, make device nodes or worse.
+CAPABILITIES = (
+    'AUDIT_WRITE', 'CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL',
+    'NET_BIND_SERVICE', 'SETGID', 'SETPCAP', 'SETUID', 'SYS_CHROOT')
+
+# Soft limits stay low because programs that close every descriptor on start
+# take minutes with a high one. The hard limit is one that an engine without
+# CAP_SYS_RESOURCE can grant.
+NOFILE_SOFT_LIMIT = 1024
+NOFILE_HARD_LIMIT = 16384
+
+# Processes that insist on being PID 1 themselves.
+_INIT_PROGRAMS = ('init', 'systemd')
+
+# Neutron gave the addresses, so the kernel need neither listen for routers
+# nor wait out duplicate address detection before the first packet.
+_SANDBOX_SYSCTLS = {
+    'net.ipv6.conf.all.disable_ipv6': '0',
+    'net.ipv6.conf.default.disable_ipv6': '0',
+    'net.ipv6.conf.default.accept_ra': '0',
+    'net.ipv6.conf.default.accept_dad': '0',
+}
+_SANDBOX_MEMORY_BYTES = 16 * units.Mi
+_SANDBOX_PIDS_LIMIT = 4
+
+ENTRYPOINT_PROPERTY = 'docker_entrypoint'
+COMMAND_PROPERTY = 'docker_command'
+OLD_COMMAND_PROPERTY = 'os_command_line'
+ENVIRONMENT_PROPERTY = 'docker_environment'
+WORKDIR_PROPERTY = 'docker_workdir'
+USER_PROPERTY = 'docker_user'
+
+
+def sandbox(instance, host: str, image: str) -> model.ContainerSpec:
+    """The container that holds the server's network namespace."""
+    return model.ContainerSpec(
+        name=names.sandbox(instance.uuid),
+        image=image,
+        labels=labels(instance, host, names.ROLE_SANDBOX),
+        network_mode='none',
+        hostname=instance.hostname,
+        read_only=True,
+        memory_bytes=_SANDBOX_MEMORY_BYTES,
+        pids_limit=_SANDBOX_PIDS_LIMIT,
+        security_opt=('no-new-privileges',),
+        sysctls=_SANDBOX_SYSCTLS if _host_has_ipv6() else {},
+        log_options=_log_options())
+
+
+def workload(instance, host: str, image: model.Image,
+             properties: Mapping[str, str], sandbox_id: str,
+             engine: model.EngineInfo,
+             binds: Mapping[str, str]) -> model.ContainerSpec:
+    """The container that runs the user's process.
+
+    :param properties: Glance image properties, as the image's owner set
+        them
+    :param binds: directories of the server's own to mount, host's path to
+        container's
+    :raises: ImageUnacceptable for a property of the image that makes no
+        sense, InvalidInput for one of the flavor
+    """
+    specs = instance.flavor.extra_specs
+    entrypoint, command = _process(image, properties)
+    privileged = _privileged(specs)
+    return model.ContainerSpec(
+        name=names.workload(instance.uuid),
+        image=image.id,
+        labels=labels(instance, host, names.ROLE_WORKLOAD),
+        network_mode='container:%s' % sandbox_id,
+        entrypoint=entrypoint,
+        command=command,
+        environment=_environment(instance, properties),
+        working_dir=properties.get(WORKDIR_PROPERTY),
+        user=properties.get(USER_PROPERTY),
+        tty=True,
+        init=not _is_init(entrypoint or image.entrypoint,
+                          command or image.command),
+        privileged=privileged,
+        runtime=_runtime(specs, engine),
+        memory_bytes=instance.flavor.memory_mb * units.Mi,
+        cpu_shares=instance.flavor.vcpus * 1024,
+        nano_cpus=min(instance.flavor.vcpus, engine.cpus) * 10 ** 9,
+        pids_limit=extra_specs.integer(
+            specs, extra_specs.PIDS_LIMIT, CONF.docker.pids_limit),
+        root_bytes=_root_bytes(instance, engine),
+        cap_drop=() if privileged else ('ALL',),
+        cap_add=() if privileged else _capabilities(specs),
+        security_opt=_security_options(specs),
+        ulimits=_ulimits(specs),
+        log_options=_log_options(),
+        binds=binds)
+
+
+def labels(instance, host: str, role: str) -> dict[str, str]:
+    """How the driver finds its containers again, and operators read them."""
+    return {
+        names.LABEL_UUID: instance.uuid,
+        names.LABEL_NAME: instance.name,
+        names.LABEL_PROJECT_ID: instance.project_id or '',
+        names.LABEL_USER_ID: instance.user_id or '',
+        names.LABEL_HOST: host,
+        names.LABEL_ROLE: role,
+        names.LABEL_IMAGE: instance.image_ref or '',
+        names.LABEL_FLAVOR: instance.flavor.name,
+    }
+
+
+def refuse_unsupported(instance, image_meta, block_device_info) -> None:
+    """Refuse what a container can never be, before anything is made.
+
+    :raises: BuildAbortException, which Nova neither retries nor hides
+    """
+    reason = None
+    if not instance.image_ref:
+        reason = _('a container cannot boot from a volume; boot it from an '
+                   'image')
+    elif driver.block_device_info_get_mapping(block_device_info):
+        reason = _('volumes cannot be attached to containers; boot without '
+                   'them')
+    elif image_meta.properties.get('hw_firmware_type') == 'uefi':
+        reason = _('containers have no firmware; remove hw_firmware_type '
+                   'from the image')
+    elif instance.flavor.extra_specs.get('hw:tpm_version'):
+        reason = _('containers have no TPM; choose a flavor without '
+                   'hw:tpm_version')
+    if reason:
+        raise exception.BuildAbortException(
+            instance_uuid=instance.uuid, reason=reason)
+
+
+def can_limit_root_disk(engine: model.EngineInfo) -> bool:
+    """Whether the engine enforces a size of a container's file system.
+
+    https://docs.docker.com/reference/cli/docker/container/run/#storage-opt
+    """
+    if engine.storage_driver in ('btrfs', 'zfs'):
+        return True
+    # The engine does not tell whether xfs is mounted with pquota, and
+    # refuses the size without it, so only what is sure is used.
+    return False
+
+
+def _root_bytes(instance, engine: model.EngineInfo) -> int:
+    if not can_limit_root_disk(engine):
+        return 0
+    return instance.flavor.root_gb * units.Gi
+
+
+def _process(image: model.Image, properties: Mapping[str, str]):
+    """(entrypoint, command), each None where the image's own applies."""
+    entrypoint = _arguments(properties, ENTRYPOINT_PROPERTY, image)
+    command = (_arguments(properties, COMMAND_PROPERTY, image) or
+               _arguments(properties, OLD_COMMAND_PROPERTY, image))
+    if not (entrypoint or command or image.entrypoint or image.command):
+        raise _unacceptable(image, _(
+            'it has neither ENTRYPOINT nor CMD; set its property '
+            '%s') % OLD_COMMAND_PROPERTY)
+    return entrypoint, command
+
+
+def _arguments(properties: Mapping[str, str], name: str, image: model.Image):
+    try:
+        return tuple(shlex.split(properties.get(name) or '')) or None
+    except ValueError as err:
+        raise _unacceptable(image, _(
+            'property %(name)s is no valid command line: %(error)s') % {
+                'name': name, 'error': err})
+
+
+def _is_init(entrypoint, command) -> bool:
+    argv = tuple(entrypoint) + tuple(command)
+    return os.path.basename(argv[0]) in _INIT_PROGRAMS
+
+
+def _environment(instance, properties: Mapping[str, str]) -> dict[str, str]:
+    """The image's property first, so that metadata can override it."""
+    environment = _environment_property(properties)
+    if CONF.docker.metadata_as_environment:
+        environment.update(instance.metadata)
+    # A NUL ends a variable early in execve(2), and the engine fails on it.
+    return {key: value for key, value in environment.items()
+            if '\0' not in key + value}
+
+
+def _environment_property(properties: Mapping[str, str]) -> dict[str, str]:
+    text = properties.get(ENVIRONMENT_PROPERTY)
+    if not text:
+        return {}
+    try:
+        environment = jsonutils.loads(text)
+    except ValueError:
+        environment = None
+    if not isinstance(environment, dict) or not all(
+            isinstance(value, (str, int)) for value in environment.values()):
+        raise exception.InvalidInput(reason=_(
+            'image property %s must be a JSON object of strings') %
+            ENVIRONMENT_PROPERTY)
+    return {key: str(value) for key, value in environment.items()}
+
+
+def _privileged(specs: Mapping[str, str]) -> bool:
+    return CONF.docker.privileged and extra_specs.boolean(
+        specs, extra_specs.PRIVILEGED, False)
+
+
+def _capabilities(specs: Mapping[str, str]) -> tuple[str, ...]:
+    if extra_specs.boolean(specs, extra_specs.NET_RAW, False):
+        return CAPABILITIES + ('NET_RAW',)
+    return CAPABILITIES
+
+
+def _security_options(specs: Mapping[str, str]) -> tuple[str, ...]:
+    if extra_specs.boolean(specs, extra_specs.NO_NEW_PRIVILEGES, True):
+        return ('no-new-privileges',)
+    return ()
+
+
+def _ulimits(specs: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    hard = extra_specs.integer(
+        specs, extra_specs.NOFILE_LIMIT, NOFILE_HARD_LIMIT)
+    return {'core': (0, 0), 'nofile': (min(NOFILE_SOFT_LIMIT, hard), hard)}
+
+
+def _runtime(specs: Mapping[str, str], engine: model.EngineInfo):
+    runtime = specs.get(extra_specs.RUNTIME)
+    if runtime and runtime not in engine.runtimes:
+        raise exception.InvalidInput(reason=_(
+            'flavor extra spec %(key)s asks for runtime "%(runtime)s", but '
+            'the engine has only %(known)s') % {
+                'key': extra_specs.RUNTIME, 'runtime': runtime,
+                'known': ', '.join(engine.runtimes)})
+    return runtime
+
+
+def _log_options() -> dict[str, str]:
+    return {'max-size': '%dm' % CONF.docker.log_max_size,
+            'max-file': str(CONF.docker.log_max_files)}
+
+
+def _host_has_ipv6() -> bool:
+    # A kernel without IPv6 has no such sysctls, and the engine refuses them.
+    return os.path.isdir('/proc/sys/net/ipv6')
+
+
+def _unacceptable(image: model.Image, reason: str):
+    return exception.ImageUnacceptable(image_id=image.id, reason=reason)

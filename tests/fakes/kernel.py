@@ -1,0 +1,203 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What the kernel, rootwrap and Open vSwitch hold, as far as we change it.
+
+Replaces the verbs of ``novadocker.privileged`` and of os-vif by a state
+machine that behaves as they do; ``tests/contract/network_contract.py`` is
+run on both.
+"""
+
+import copy
+import dataclasses
+import errno
+
+import fixtures
+import os_vif
+from os_vif import exception as os_vif_exception
+
+_PRIVILEGED = ('start_daemon', 'link_namespace', 'unlink_namespace',
+               'link_kind', 'build_interface', 'set_master',
+               'delete_interface', 'write_name_service')
+_OS_VIF = ('initialize', 'plug', 'unplug')
+
+
+@dataclasses.dataclass
+class Link:
+    """A device on the host; a veth has its other end in a namespace."""
+
+    kind: str
+    namespace: str = ''
+    name: str = ''
+    mac: str = ''
+    mtu: int = 0
+    addresses: tuple[str, ...] = ()
+    routes: tuple[tuple[str, str], ...] = ()
+    checksum_offload: bool = True
+    master: str = ''
+
+
+@dataclasses.dataclass
+class Port:
+    """A row of Open vSwitch's Port and Interface tables."""
+
+    bridge: str
+    interface_id: str
+    mac: str
+    instance_uuid: str
+
+
+class FakeKernel(fixtures.Fixture):
+    """Links, namespaces, ports and files, as a test of the driver sees them.
+
+    ``links`` by host name, ``ports`` by name, ``netns_links`` from path to
+    namespace, ``files`` from path to content (they belong to containers, so
+    ``state`` leaves them out), ``kinds`` of the bridges of the host.
+    """
+
+    def _setUp(self):
+        self.links: dict[str, Link] = {}
+        self.ports: dict[str, Port] = {}
+        self.netns_links: dict[str, str] = {}
+        self.files: dict[str, tuple] = {}
+        self.kinds = {'br-int': 'openvswitch'}
+        self.calls: list[str] = []
+        self._failures: dict[str, list[Exception]] = {}
+        for module, verbs in (('novadocker.privileged', _PRIVILEGED),
+                              ('os_vif', _OS_VIF)):
+            for verb in verbs:
+                self.useFixture(fixtures.MonkeyPatch(
+                    '%s.%s' % (module, verb), self._verb(verb)))
+        os_vif.objects.register_all()
+
+    def fail_next(self, verb: str, error: Exception) -> None:
+        """Let the next call of a verb raise, before it changes anything.
+
+        :param verb: a function of ``novadocker.privileged``, such as
+            ``build_interface``, or ``plug`` or ``unplug`` of os-vif
+        """
+        if verb not in _PRIVILEGED + _OS_VIF:
+            raise ValueError('no such verb: %s' % verb)
+        self._failures.setdefault(verb, []).append(error)
+
+    def state(self) -> dict:
+        """All that a server may leave behind, to be compared."""
+        return copy.deepcopy({'links': self.links, 'ports': self.ports,
+                              'netns_links': self.netns_links})
+
+    def interfaces(self, namespace: str) -> dict[str, Link]:
+        """The links of a namespace, by their names inside."""
+        return {link.name: link for link in self.links.values()
+                if link.namespace == namespace}
+
+    def end_namespace(self, namespace: str) -> None:
+        """The last process is gone: a veth goes with either of its ends."""
+        for host_name in [name for name, link in self.links.items()
+                          if link.namespace == namespace]:
+            del self.links[host_name]
+
+    def _verb(self, verb):
+        def call(*args, **kwargs):
+            self.calls.append(verb)
+            if self._failures.get(verb):
+                raise self._failures[verb].pop(0)
+            return getattr(self, '_' + verb)(*args, **kwargs)
+        return call
+
+    # novadocker.privileged
+
+    def _start_daemon(self):
+        pass
+
+    def _link_namespace(self, netns_path, link, root_helper):
+        self.netns_links[link] = netns_path
+
+    def _unlink_namespace(self, link, root_helper):
+        self.netns_links.pop(link, None)
+
+    def _link_kind(self, name):
+        return self.kinds.get(name, '')
+
+    def _build_interface(self, netns_path, host_name, name, mac, mtu,
+                         addresses, routes, checksum_offload):
+        old = self.links.get(host_name)
+        kept = old is not None and old.namespace == netns_path
+        if not kept:
+            self.links.pop(host_name, None)
+            if name in self.interfaces(netns_path):
+                raise FileExistsError(errno.EEXIST, 'File exists')
+        self.links[host_name] = Link(
+            'veth', netns_path, old.name if kept else name, mac, mtu,
+            tuple(addresses), tuple(routes), checksum_offload,
+            old.master if kept else '')
+        return not kept
+
+    def _set_master(self, host_name, bridge):
+        self._existing(bridge)
+        self._existing(host_name).master = bridge
+
+    def _delete_interface(self, host_name):
+        self.links.pop(host_name, None)
+
+    def _write_name_service(self, resolv_conf_path, hosts_path, nameservers,
+                            search_domains, hosts):
+        self.files[resolv_conf_path] = (tuple(nameservers),
+                                        tuple(search_domains))
+        self.files[hosts_path] = tuple(
+            (address, tuple(names)) for address, names in hosts.items())
+
+    def _existing(self, name) -> Link:
+        if name not in self.links:
+            raise FileNotFoundError(errno.ENODEV,
+                                    'No such device: %s' % name)
+        return self.links[name]
+
+    # os-vif
+
+    def _initialize(self, reset=False):
+        pass
+
+    def _plug(self, vif, instance_info):
+        profile = vif.port_profile
+        port = Port(vif.network.bridge, profile.interface_id, vif.address,
+                    instance_info.uuid)
+        if _is_hybrid(vif):
+            self.links.setdefault(vif.bridge_name, Link('bridge'))
+            self.ports[_hybrid_port(vif)] = port
+            return
+        if not profile.create_port:
+            return
+        self.ports[vif.vif_name] = port
+        if profile.create_tap:
+            self.links.setdefault(vif.vif_name, Link('tun'))
+
+    def _unplug(self, vif, instance_info):
+        if _is_hybrid(vif):
+            self.ports.pop(_hybrid_port(vif), None)
+            self.links.pop(vif.bridge_name, None)
+            return
+        self.ports.pop(vif.vif_name, None)
+        self.links.pop(vif.vif_name, None)
+
+
+def plug_error(reason: str) -> Exception:
+    """What os-vif raises for whatever went wrong beneath it."""
+    return os_vif_exception.PlugException(vif='VIF(...)', err=reason)
+
+
+def _is_hybrid(vif) -> bool:
+    return isinstance(vif, os_vif.objects.vif.VIFBridge)
+
+
+def _hybrid_port(vif) -> str:
+    return ('qvo' + vif.id)[:14]

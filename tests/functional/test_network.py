@@ -1,0 +1,271 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""NetworkOps on a real kernel, the real os-vif and a real Open vSwitch."""
+
+import dataclasses
+import ipaddress
+import json
+import os
+import socket
+import subprocess
+import sys
+import unittest
+from unittest import mock
+
+import fixtures
+
+from novadocker.virt.docker import networkops
+from tests import base
+from tests.contract import network_contract
+from tests.fakes import ports
+from tests.functional import ovs
+from tests.functional import waiting
+
+_LISTENER = """
+import socket, sys
+family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET
+with socket.create_server((sys.argv[1], 7000), family=family) as server:
+    print('listening', flush=True)
+    connection, _peer = server.accept()
+    with connection:
+        for block in iter(lambda: connection.recv(65536), b''):
+            sys.stdout.buffer.write(block)
+"""
+_SENDER = """
+import socket, sys
+with socket.create_connection((sys.argv[1], 7000), timeout=20) as target:
+    target.sendall(sys.stdin.buffer.read())
+"""
+
+
+class _Network(base.TestCase):
+    """One switch, and namespaces that a sleeping process holds."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        reason = ovs.why_not()
+        if reason:
+            raise unittest.SkipTest(reason)
+        host = ovs.PrivateHost()
+        host.setUp()
+        cls.addClassCleanup(host.cleanUp)
+        cls.switch = host.switch
+        cls.bridge = host.switch.bridge
+        cls.networks = networkops.NetworkOps(mock.Mock())
+        cls.networks.prepare_host()
+
+    def setUp(self):
+        super().setUp()
+        self.directory = self.useFixture(fixtures.TempDir()).path
+
+    def new_sandbox(self):
+        process = subprocess.Popen(['unshare', '--net', 'sleep', '600'])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        own = os.readlink('/proc/self/ns/net')
+        path = '/proc/%d/ns/net' % process.pid
+        waiting.until(lambda: os.readlink(path) != own, 'a namespace')
+        sandbox = network_contract.sandbox_of(
+            process.pid, path, self.directory, pid=process.pid)
+        self._make_files(sandbox)
+        return sandbox
+
+    @staticmethod
+    def _make_files(sandbox):
+        os.makedirs(os.path.dirname(sandbox.hosts_path))
+        with open(sandbox.resolv_conf_path, 'w') as resolv_conf:
+            resolv_conf.write('nameserver 192.0.2.53\n' * 20)
+        with open(sandbox.hosts_path, 'w') as hosts:
+            hosts.write('127.0.0.1\tlocalhost\n')
+
+
+class NetworkTest(network_contract.NetworkContract, _Network):
+
+    def seen(self, sandbox):
+        links = [link for link in _ip(sandbox, '-d', 'address', 'show')
+                 if link.get('linkinfo', {}).get('info_kind') == 'veth']
+        routes = (_ip(sandbox, '-4', 'route') + _ip(sandbox, '-6', 'route'))
+        return {link['ifname']: network_contract.Seen(
+            mac=link['address'], mtu=link['mtu'],
+            addresses=_addresses(link),
+            routes=_routes(routes, link['ifname']),
+            checksum_offload=_offload(sandbox, link['ifname']))
+            for link in links}
+
+    def written(self, sandbox):
+        with open(sandbox.resolv_conf_path) as resolv_conf:
+            servers = [line.split()[1] for line in resolv_conf]
+        with open(sandbox.hosts_path) as hosts:
+            lines = [line.split() for line in hosts]
+        self.assertEqual(['127.0.0.1', 'localhost'], lines[0])
+        return servers, {line[0]: line[1:] for line in lines[6:]}
+
+    def netns_target(self, link):
+        return os.readlink(link) if os.path.islink(link) else None
+
+    def connected(self):
+        return set(self.switch.ports())
+
+    def plugged(self):
+        return self.connected(), {
+            name for _index, name in socket.if_nameindex()
+            if name.startswith(('tap', 'qbr', 'qvb', 'qvo'))}
+
+    def master(self, device):
+        return _show('link', device)['master']
+
+    def test_switch_knows_whose_port_it_is(self):
+        vif = self.ipv4_port()
+        self.plug([vif], self.new_sandbox())
+        known = self.switch.vsctl('get', 'Interface', vif['devname'],
+                                  'external_ids')
+        for value in (vif['id'], vif['address'], self.instance.uuid):
+            self.assertIn(value, known)
+
+    def test_bridge_keeps_its_datapath_when_neutron_does_not_tell(self):
+        self.plug([self.ipv4_port()], self.new_sandbox())
+        self.assertEqual('netdev', self.switch.vsctl(
+            'get', 'Bridge', self.bridge, 'datapath_type'))
+
+    def test_host_end_has_no_address_of_its_own(self):
+        vif = self.ipv4_port()
+        self.plug([vif], self.new_sandbox())
+        self.assertEqual([], _show('address', vif['devname'])['addr_info'])
+
+    def test_fixed_ipv6_address_is_usable_at_once(self):
+        sandbox = self.new_sandbox()
+        self.plug([self.port(1, ports.subnet('2001:db8::/64',
+                                             '2001:db8::b'))], sandbox)
+        flags = [address for link in _ip(sandbox, 'address', 'show', 'eth0')
+                 for address in link['addr_info']
+                 if address['local'] == '2001:db8::b']
+        self.assertNotIn('tentative', flags[0])
+
+    def test_new_namespace_after_the_old_one_ended(self):
+        old, vifs = self.new_sandbox(), [self.ipv4_port()]
+        self.plug(vifs, old)
+        before = self.seen(old)
+        os.kill(old.pid, 9)
+        new = self.new_sandbox()
+        self.networks.plug_all(self.instance, vifs, new)
+        self.assertEqual(before, self.seen(new))
+        waiting.until(lambda: self.connected() == {vifs[0]['devname']},
+                      'the port is connected')
+
+    def test_files_of_a_container_keep_their_inodes(self):
+        sandbox = self.new_sandbox()
+        before = [os.stat(path).st_ino for path in
+                  (sandbox.resolv_conf_path, sandbox.hosts_path)]
+        self.plug([self.ipv4_port()], sandbox)
+        self.assertEqual(before, [os.stat(path).st_ino for path in (
+            sandbox.resolv_conf_path, sandbox.hosts_path)])
+
+    def test_files_of_an_engine_with_its_own_user_namespace(self):
+        sandbox = self.new_sandbox()
+        for path in (sandbox.resolv_conf_path, sandbox.hosts_path):
+            os.chown(path, 100000, 100000)
+            os.chmod(path, 0o600)
+        self.plug([self.ipv4_port()], sandbox)
+        self.assertEqual(['10.0.0.2'], self.written(sandbox)[0])
+
+
+class TrafficTest(_Network):
+    """Two servers talk through the bridge in userspace."""
+
+    def setUp(self):
+        super().setUp()
+        self.servers = [self._server(number) for number in (1, 2)]
+
+    def _server(self, number):
+        sandbox = self.new_sandbox()
+        instance = ports.instance(
+            None, uuid='%08d-0000-4000-8000-000000000000' % number)
+        vifs = [ports.port(
+            number, ports.subnet('10.0.0.0/24', '10.0.0.%d' % number),
+            ports.subnet('2001:db8::/64', '2001:db8::%d' % number),
+            bridge=self.bridge)]
+        self.addCleanup(self.networks.unplug_all, instance, vifs)
+        self.networks.plug_all(instance, vifs, sandbox)
+        return dataclasses.replace(sandbox, name=instance.uuid)
+
+    def _transfer(self, address: str, payload: bytes) -> bytes:
+        sender, receiver = self.servers
+        listener = subprocess.Popen(
+            [*_enter(receiver), sys.executable, '-c', _LISTENER, address],
+            stdout=subprocess.PIPE)
+        self.addCleanup(listener.wait)
+        self.addCleanup(listener.kill)
+        self.addCleanup(listener.stdout.close)
+        self.assertEqual(b'listening\n', listener.stdout.readline())
+        subprocess.run(
+            [*_enter(sender), sys.executable, '-c', _SENDER, address],
+            input=payload, check=True, timeout=60)
+        return listener.stdout.read()
+
+    def test_tcp_is_intact(self):
+        payload = os.urandom(8 * 1024 * 1024)
+        for address in ('10.0.0.2', '2001:db8::2'):
+            self.assertEqual(payload, self._transfer(address, payload))
+
+    def test_ip_netns_shows_the_namespace(self):
+        for number, server in enumerate(self.servers, 1):
+            shown = subprocess.run(
+                ['ip', 'netns', 'exec', 'nova-' + server.name,
+                 'ip', '-br', 'address', 'show', 'eth0'],
+                check=True, capture_output=True, text=True).stdout
+            self.assertIn('10.0.0.%d/24' % number, shown)
+
+
+def _enter(sandbox) -> list[str]:
+    return ['nsenter', '--net=' + sandbox.netns_path]
+
+
+def _ip(sandbox, *arguments: str) -> list[dict]:
+    return json.loads(subprocess.run(
+        [*_enter(sandbox), 'ip', '-j', *arguments],
+        check=True, capture_output=True, text=True).stdout or '[]')
+
+
+def _show(what: str, device: str) -> dict:
+    """A device of the host."""
+    return json.loads(subprocess.run(
+        ['ip', '-j', what, 'show', 'dev', device],
+        check=True, capture_output=True, text=True).stdout)[0]
+
+
+def _addresses(link: dict) -> frozenset[str]:
+    return frozenset(
+        '%s/%d' % (address['local'], address['prefixlen'])
+        for address in link['addr_info'] if address['scope'] == 'global')
+
+
+def _routes(routes: list[dict], device: str) -> frozenset:
+    """Those that someone set, in the words of Neutron."""
+    return frozenset(
+        (_destination(route), route.get('gateway', ''))
+        for route in routes
+        if route['dev'] == device and route['protocol'] == 'static')
+
+
+def _destination(route: dict) -> str:
+    if route['dst'] == 'default':
+        return '::/0' if ':' in route['gateway'] else '0.0.0.0/0'
+    return str(ipaddress.ip_network(route['dst']))
+
+
+def _offload(sandbox, name: str) -> bool:
+    shown = subprocess.run([*_enter(sandbox), 'ethtool', '-k', name],
+                           check=True, capture_output=True, text=True).stdout
+    return 'tx-checksumming: on' in shown

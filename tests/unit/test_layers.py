@@ -1,0 +1,127 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which module may import which, and who holds the keys to which door.
+
+A new module fails here until it has a place: the first row below all that
+it imports.
+"""
+
+import ast
+import pathlib
+
+import testtools
+
+import novadocker
+
+ROOT = pathlib.Path(novadocker.__file__).parent
+
+# Lowest first; a module imports from rows above its own only.
+ROWS = (
+    ('novadocker', 'novadocker.virt', 'novadocker.i18n'),
+    ('novadocker.conf', 'novadocker.extra_specs', 'novadocker.privileged',
+     'novadocker.virt.docker.exception', 'novadocker.virt.docker.names',
+     'novadocker.virt.docker.model', 'novadocker.virt.docker.rollback'),
+    ('novadocker.virt.docker.netconfig', 'novadocker.virt.docker.pause',
+     'novadocker.virt.docker.outage', 'novadocker.virt.docker.spec',
+     'novadocker.virt.docker.tarstream', 'novadocker.virt.docker.wire'),
+    ('novadocker.virt.docker.client', 'novadocker.virt.docker.compression',
+     'novadocker.virt.docker.hostops', 'novadocker.virt.docker.imagemanifest',
+     'novadocker.virt.docker.layerscan', 'novadocker.virt.docker.sandboxops'),
+    ('novadocker.virt.docker.archive', 'novadocker.virt.docker.metadataops',
+     'novadocker.virt.docker.networkops'),
+    ('novadocker.virt.docker.imageops',),
+    ('novadocker.virt.docker.containerops',),
+    ('novadocker.virt.docker.driver',),
+    # The name in nova.conf; nothing of novadocker asks for it.
+    ('novadocker.virt.docker',),
+)
+LEVELS = {name: level for level, row in enumerate(ROWS) for name in row}
+
+# Imported, in all of novadocker, by these modules alone.
+DOORS = {
+    'docker': {'novadocker.virt.docker.client'},
+    'novadocker.virt.docker.wire': {'novadocker.virt.docker.client'},
+    'oslo_privsep': {'novadocker.privileged'},
+    'pyroute2': {'novadocker.privileged'},
+    'oslo_config': {'novadocker.conf'},
+    'nova.image': {'novadocker.virt.docker.imageops'},
+    'eventlet': set(),
+    'requests_unixsocket': set(),
+}
+
+
+def modules():
+    """Name -> path of every module of the package."""
+    for path in sorted(ROOT.rglob('*.py')):
+        parts = ('novadocker', *path.relative_to(ROOT).with_suffix('').parts)
+        yield '.'.join(parts).removesuffix('.__init__'), path
+
+
+def imports(path):
+    """Names that a module imports, wherever in it the statement stands.
+
+    ``from a import b`` yields both ``a`` and ``a.b``: only the importing of
+    it would tell whether b is a module.
+    """
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            # Relative imports are not used; hacking H304 refuses them.
+            yield node.module
+            yield from (f'{node.module}.{alias.name}'
+                        for alias in node.names)
+
+
+def within(name, package):
+    return name == package or name.startswith(package + '.')
+
+
+class LayersTest(testtools.TestCase):
+
+    def test_every_module_has_its_row(self):
+        self.assertEqual(
+            set(), {name for name, _ in modules()} - set(LEVELS),
+            'place the module in ROWS')
+
+    def test_every_row_names_modules_that_exist(self):
+        self.assertEqual(set(), set(LEVELS) - {name for name, _ in modules()})
+
+    def test_imports_lead_downwards(self):
+        upwards = [
+            f'{name} imports {target}'
+            for name, path in modules() if name in LEVELS
+            for target in set(imports(path)) & set(LEVELS)
+            # "from novadocker.virt.docker import x" names the package too.
+            if target != 'novadocker.virt.docker'
+            and LEVELS[target] >= LEVELS[name]]
+        self.assertEqual([], upwards)
+
+    def test_one_door_each(self):
+        intruders = [
+            f'{name} imports {target}'
+            for name, path in modules()
+            for target in imports(path)
+            for package, keepers in DOORS.items()
+            if within(target, package) and name not in keepers]
+        self.assertEqual([], intruders)
+
+    def test_doors_are_in_use(self):
+        """A renamed keeper must not leave a rule that watches nothing."""
+        paths = dict(modules())
+        for package, keepers in DOORS.items():
+            for keeper in keepers:
+                self.assertTrue(
+                    any(within(target, package)
+                        for target in imports(paths[keeper])),
+                    f'{keeper} does not import {package}')
