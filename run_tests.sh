@@ -131,7 +131,8 @@ remove_policy() {
 }
 
 wait_until() {  # seconds, command...
-    local deadline=$((SECONDS + $1))
+    local deadline
+    deadline=$((SECONDS + $1))
     shift
     until "$@" >/dev/null 2>&1; do
         ((SECONDS < deadline)) || return 1
@@ -175,7 +176,8 @@ pip() {
 
 # Made anew when what goes into it has changed.
 make_venv() {
-    local python stamp=$VENV/requirements.sha256 wanted_stamp
+    local python stamp wanted_stamp
+    stamp=$VENV/requirements.sha256
     wanted_stamp=$(cat requirements.txt test-requirements.txt \
         constraints.txt setup.cfg pyproject.toml tools/packaging/* |
         sha256sum)

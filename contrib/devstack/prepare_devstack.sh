@@ -106,7 +106,7 @@ add_settings() {
         return
     fi
     if [[ $file == */localrc ]]; then
-        text=$(cat "$file" && block)
+        text=$(awk 1 "$file" && block)
     elif [[ -e $file ]]; then
         text=$(with_block "$file")
     else

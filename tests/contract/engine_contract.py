@@ -622,6 +622,21 @@ class ImageContract(Contract):
         image, = self.client.list_images(self.tag('2'))
         self.assertEqual((self.tag('2'),), image.tags)
 
+    def test_list_by_labels(self):
+        """Untagged images are found as well, and all labels must match."""
+        labels = {'unique': self.unique, 'n': '1'}
+        self.load(self.tag('other'), Labels={'unique': self.unique})
+        tagged = self.load(self.tag('1'), Labels=labels)
+        self.assertEqual([tagged], [
+            image.id for image in self.client.list_labelled_images(labels)])
+        self.client.remove_image(self.tag('1'))
+        container = self.create('true')
+        committed = self.client.commit(container, labels)
+        self.addCleanup(self.client.remove_image, committed)
+        image, = self.client.list_labelled_images(labels)
+        self.assertEqual(committed, image.id)
+        self.assertEqual((), image.tags)
+
     def test_list_of_a_namespace_alone(self):
         self.load(self.tag())
         self.assertEqual([], self.client.list_images(NAMESPACE))

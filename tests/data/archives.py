@@ -712,6 +712,14 @@ def duplicate_manifest():
 
 
 @hostile('two members named "manifest.json"')
+def duplicate_equal_manifest():
+    image = Image(base_layer())
+    manifest = manifest_json('config.json', ['0.tar'])
+    return tar(member('manifest.json', manifest),
+               simple(image.config, image.layers, ['0.tar'], manifest))
+
+
+@hostile('two members named "manifest.json"')
 def manifest_and_link():
     return tar(symlink('manifest.json', 'other'), legacy(Image()))
 
@@ -813,7 +821,8 @@ def zstd_layer_with_window_of_two_gib():
                   lambda data: zstd_window_of_two_gib())
 
 
-@hostile('larger than the 10000 bytes that the image service', max_archive_bytes=10_000)
+@hostile('larger than the 10000 bytes that the image service',
+         max_archive_bytes=10_000)
 def larger_than_declared():
     return legacy(Image())
 

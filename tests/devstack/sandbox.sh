@@ -19,12 +19,13 @@
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd "$HERE/../.." && pwd)
 export DEVSTACK_DIR=${DEVSTACK_DIR:-$HERE/harness}
-export REAL_PYTHON=${REAL_PYTHON:-$(type -P python3)}
+export REAL_PYTHON=${REAL_PYTHON:-$(
+    python3 -c "import sys; print(sys.executable)")}
 export STUBS=$HERE/stubs
 
 # All of the machine that may be called; anything else fails.
 TOOLS=(awk basename bash cat chmod chown cmp cp cut date dirname echo egrep env
-    expr find grep head install ldd ln ls mkdir mktemp mv printf ps pwd
+    expr find git grep head install ldd ln ls mkdir mktemp mv printf ps pwd
     readlink rm sed seq sh sleep sort tail tar tee timeout touch tr true
     uname which whoami wc xargs)
 
@@ -124,7 +125,7 @@ value() {
     "$REAL_PYTHON" - "$@" <<'PYTHON'
 import configparser
 import sys
-parser = configparser.RawConfigParser(strict=True)
+parser = configparser.RawConfigParser(default_section='')
 parser.read(sys.argv[1])
 print(parser.get(sys.argv[2], sys.argv[3], fallback='(not set)'))
 PYTHON

@@ -456,10 +456,21 @@ class Engine:
 
     def list_images(self, pattern: str) -> list[dict]:
         with self._locked():
-            return [{'Id': image.id, 'RepoTags': tags,
-                     'Size': self.store.size(image),
-                     'Labels': image.settings.get('Labels')}
+            return [self._image_row(image, tags)
                     for image, tags in self.store.matching(pattern)]
+
+    def list_labelled_images(self, labels: list[str]) -> list[dict]:
+        with self._locked():
+            return [self._image_row(image, image.tags)
+                    for image in self.store.images.values()
+                    if set(labels) <= {
+                        '%s=%s' % item for item in
+                        (image.settings.get('Labels') or {}).items()}]
+
+    def _image_row(self, image, tags: list[str]) -> dict:
+        return {'Id': image.id, 'RepoTags': tags,
+                'Size': self.store.size(image),
+                'Labels': image.settings.get('Labels')}
 
     def inspect_image(self, reference: str) -> dict:
         with self._locked():

@@ -565,6 +565,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     # Images
 
     def list_images(self):
+        if '"label"' in self._parameter('filters', ''):
+            self.send_json(self._engine.list_labelled_images(
+                self._filters('label')))
+            return
         pattern, = self._filters('reference')
         self.send_json(self._engine.list_images(pattern))
 

@@ -17,6 +17,8 @@ import hashlib
 
 from nova.tests.fixtures import glance as nova_glance
 
+from tests.fakes import archives
+
 BLOCK_BYTES = 64 * 1024
 
 
@@ -31,6 +33,8 @@ class StreamingGlance(nova_glance.GlanceFixture):
         super().setUp()
         self.downloads: list[str] = []
         self.interfere: Callable = iter
+        # Nova's own sample images have no data.
+        self.sample = archives.image('sample:latest')
 
     def add(self, image_id: str, data: bytes, **properties) -> str:
         """Register a docker image, with the hashes that Glance records."""
@@ -47,13 +51,13 @@ class StreamingGlance(nova_glance.GlanceFixture):
         return image_id
 
     def data(self, image_id: str) -> bytes:
-        return self._imagedata[image_id]
+        return self._imagedata.get(image_id, self.sample)
 
     def download(self, context, image_id, data=None, dst_path=None,
                  trusted_certs=None):
         self.show(context, image_id)
         self.downloads.append(image_id)
-        content = self._imagedata[image_id]
+        content = self.data(image_id)
         return self.interfere(
             content[start:start + BLOCK_BYTES]
             for start in range(0, len(content), BLOCK_BYTES))

@@ -12,12 +12,17 @@
 
 """A server's life through Nova's API, on whatever backend a class binds."""
 
+import io
+import json
+import tarfile
+
 from nova.compute import power_state
 from nova.tests.functional.api import client
 from oslo_serialization import jsonutils
 
 from novadocker.virt.docker import model
 from novadocker.virt.docker import names
+from tests.fakes import archives
 
 
 class LifecycleScenarios:
@@ -125,6 +130,51 @@ class LifecycleScenarios:
         after = self.workload(server)
         self.assertNotEqual(before.id, after.id)
         self.assertEqual(other, after.labels[names.LABEL_IMAGE])
+        self._delete_all_and_compare(server)
+
+    def test_snapshot_and_boot_from_it(self):
+        server = self.boot(self.add_image())
+        self.engine_client.put_archive(
+            self.workload(server).id, '/', archives.tar({'kept': b'data'}))
+        self._snapshot_server(server, 'snapshot')
+        snapshot = self._active_image('snapshot')
+        again = self.boot(snapshot, networks='none')
+        self.assertEqual(snapshot,
+                         self.workload(again).labels[names.LABEL_IMAGE])
+        self.assertEqual({'kept'}, self._files(snapshot) & {'kept'})
+        self._delete_all_and_compare(server, again)
+
+    def _active_image(self, name):
+        image, = [image for image in self.glance.images.values()
+                  if image['name'] == name]
+        self.assertEqual(('docker', 'raw'), (image['container_format'],
+                                             image['disk_format']))
+        self.image_ids.append(image['id'])
+        image['status'] = 'active'
+        return image['id']
+
+    def _files(self, image_id) -> set[str]:
+        """Names in all layers of an image in Glance."""
+        found = set()
+        with tarfile.open(fileobj=io.BytesIO(
+                self.glance.data(image_id))) as archive:
+            manifest, = json.load(archive.extractfile('manifest.json'))
+            for layer in manifest['Layers']:
+                with tarfile.open(fileobj=archive.extractfile(
+                        layer)) as files:
+                    found.update(files.getnames())
+        return found
+
+    def test_shelve_and_unshelve(self):
+        self.flags(shelved_offload_time=0)
+        server = self.boot(self.add_image(), networks='none')
+        self.api.post_server_action(server['id'], {'shelve': {}})
+        server = self._wait_for_state_change(server, 'SHELVED_OFFLOADED')
+        self.assertEqual([], self.driver.list_instance_uuids())
+        self._active_image('%s-shelved' % server['name'])
+        self.api.post_server_action(server['id'], {'unshelve': None})
+        server = self._wait_for_state_change(server, 'ACTIVE')
+        self.assertEqual(model.RUNNING, self.workload(server).state)
         self._delete_all_and_compare(server)
 
     def test_delete_in_other_states(self):

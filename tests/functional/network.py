@@ -16,19 +16,14 @@ import os
 import socket
 
 import fixtures
-import os_vif
 
-from tests.functional import netns
 from tests.functional import ovs
-from tests.functional import privilege
 
 
 class RealNetwork(fixtures.Fixture):
-    """A switch of the test's own, and os-vif connected to it.
+    """To be used after Nova's own ``setUp``.
 
-    To be used after Nova's own ``setUp``, by a test that can change options.
-
-    :param flags: the test's method of that name
+    :param flags: the test's method that changes options
     """
 
     def __init__(self, flags):
@@ -36,16 +31,8 @@ class RealNetwork(fixtures.Fixture):
         self._flags = flags
 
     def _setUp(self):
-        self.useFixture(netns.OwnNetwork())
-        self.useFixture(privilege.Privilege())
-        self._switch = self.useFixture(ovs.OpenVSwitch())
-        # os-vif registers its options when it loads its plugins, reads them
-        # then, and keeps its connection.
-        os_vif.initialize()
-        self._flags(ovsdb_connection=self._switch.connection,
-                    group='os_vif_ovs')
+        self._switch = self.useFixture(ovs.PrivateHost()).switch
         self._flags(ovs_bridge=self._switch.bridge, group='neutron')
-        os_vif.initialize(reset=True)
 
     def state(self, server_ids, port_ids) -> dict:
         """What is left of these servers and ports on the host."""

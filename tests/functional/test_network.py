@@ -14,6 +14,7 @@
 """NetworkOps on a real kernel, the real os-vif and a real Open vSwitch."""
 
 import dataclasses
+import hashlib
 import ipaddress
 import json
 import os
@@ -25,6 +26,7 @@ from unittest import mock
 
 import fixtures
 
+from novadocker.virt.docker import exception
 from novadocker.virt.docker import networkops
 from tests import base
 from tests.contract import network_contract
@@ -32,15 +34,20 @@ from tests.fakes import ports
 from tests.functional import ovs
 from tests.functional import waiting
 
+# The window is kept small, as the switch in userspace drops what does not fit
+# into its buffer of some hundred KiB.
 _LISTENER = """
-import socket, sys
+import hashlib, socket, sys
 family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET
+received = hashlib.sha256()
 with socket.create_server((sys.argv[1], 7000), family=family) as server:
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
     print('listening', flush=True)
     connection, _peer = server.accept()
     with connection:
         for block in iter(lambda: connection.recv(65536), b''):
-            sys.stdout.buffer.write(block)
+            received.update(block)
+print(received.hexdigest())
 """
 _SENDER = """
 import socket, sys
@@ -164,6 +171,21 @@ class NetworkTest(network_contract.NetworkContract, _Network):
         waiting.until(lambda: self.connected() == {vifs[0]['devname']},
                       'the port is connected')
 
+    def test_name_that_another_port_has(self):
+        sandbox, first = self.new_sandbox(), self.ipv4_port(1)
+        self.plug([first], sandbox)
+        before = self.seen(sandbox), self.plugged()
+        self.assertRaises(exception.PlugFailed, self.networks.plug_all,
+                          self.instance, [self.ipv4_port(2)], sandbox)
+        self.assertEqual(before, (self.seen(sandbox), self.plugged()))
+
+    def test_device_that_is_no_veth_is_replaced(self):
+        sandbox, vif = self.new_sandbox(), self.ipv4_port()
+        subprocess.run(['ip', 'link', 'add', vif['devname'], 'type', 'dummy'],
+                       check=True)
+        self.plug([vif], sandbox)
+        self.assertEqual({'eth0'}, set(self.seen(sandbox)))
+
     def test_files_of_a_container_keep_their_inodes(self):
         sandbox = self.new_sandbox()
         before = [os.stat(path).st_ino for path in
@@ -200,24 +222,26 @@ class TrafficTest(_Network):
         self.networks.plug_all(instance, vifs, sandbox)
         return dataclasses.replace(sandbox, name=instance.uuid)
 
-    def _transfer(self, address: str, payload: bytes) -> bytes:
+    def _transfer(self, address: str, payload: bytes) -> str:
+        """:returns: SHA-256 of what arrived"""
         sender, receiver = self.servers
         listener = subprocess.Popen(
             [*_enter(receiver), sys.executable, '-c', _LISTENER, address],
-            stdout=subprocess.PIPE)
+            stdout=subprocess.PIPE, text=True)
         self.addCleanup(listener.wait)
         self.addCleanup(listener.kill)
         self.addCleanup(listener.stdout.close)
-        self.assertEqual(b'listening\n', listener.stdout.readline())
+        self.assertEqual('listening\n', listener.stdout.readline())
         subprocess.run(
             [*_enter(sender), sys.executable, '-c', _SENDER, address],
             input=payload, check=True, timeout=60)
-        return listener.stdout.read()
+        return listener.stdout.read().strip()
 
     def test_tcp_is_intact(self):
         payload = os.urandom(8 * 1024 * 1024)
         for address in ('10.0.0.2', '2001:db8::2'):
-            self.assertEqual(payload, self._transfer(address, payload))
+            self.assertEqual(hashlib.sha256(payload).hexdigest(),
+                             self._transfer(address, payload))
 
     def test_ip_netns_shows_the_namespace(self):
         for number, server in enumerate(self.servers, 1):

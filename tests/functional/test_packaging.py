@@ -16,6 +16,8 @@ Each test has an environment of its own. What it needs besides the package
 is linked from the environment that runs the tests, so nothing is downloaded.
 """
 
+import importlib.util
+import inspect
 import os
 import pathlib
 import shutil
@@ -26,6 +28,7 @@ import tempfile
 import venv
 import zipfile
 
+import pbr.build
 import testtools
 
 from nova import monkey_patch
@@ -172,3 +175,14 @@ class PackagingTest(testtools.TestCase):
         self.assertTrue(any(
             name.endswith('data/etc/nova/rootwrap.d/docker.filters')
             for name in names), names)
+
+    def test_hooks_take_the_arguments_of_the_standard(self):
+        """pip passes them by position, tox by name."""
+        spec = importlib.util.spec_from_file_location(
+            'wheel_hooks', ROOT / 'tools/packaging/wheel_hooks.py')
+        hooks = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(hooks)
+        for name in pbr.build.__all__:
+            self.assertEqual(
+                inspect.signature(getattr(pbr.build, name)),
+                inspect.signature(getattr(hooks, name)), name)

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A Heat engine in this process, on SQLite in memory."""
+"""Heat in this process, on SQLite."""
 
 import os
 import time
@@ -28,6 +28,7 @@ from heat.engine import scheduler
 from heat.engine import stack as heat_stack
 from heat.engine import template
 from oslo_db import options as db_options
+from oslo_db.sqlalchemy import engines
 
 import heat_docker
 from tests.heat import options
@@ -52,6 +53,7 @@ class Stacks(fixtures.Fixture):
         self.options.set(endpoints=list(self._endpoints),
                          start_grace_period=0.05)
         self._configure(self.options)
+        self._make_database()
         self.useFixture(fixtures.MonkeyPatch(
             'heat.engine.scheduler.TaskRunner._sleep',
             lambda _runner, wait_s: time.sleep(min(wait_s or 0, _POLL_S))))
@@ -64,9 +66,17 @@ class Stacks(fixtures.Fixture):
         config.config(plugin_dirs=[PLUGINS], convergence_engine=False,
                       deferred_auth_method='password', action_retry_limit=5,
                       auth_encryption_key='0123456789abcdef' * 2)
-        db_options.set_defaults(config.conf, connection='sqlite://')
-        models.BASE.metadata.create_all(db_api.get_engine())
-        self.addCleanup(db_api.get_engine().dispose)
+
+    def _make_database(self):
+        # To have a factory at all that can be patched.
+        db_options.set_defaults(self.options.conf, connection='sqlite://')
+        # A file, as the threads of an engine cannot share one in memory.
+        path = os.path.join(self.useFixture(fixtures.TempDir()).path, 'heat')
+        engine = engines.create_engine('sqlite:///' + path,
+                                       sqlite_synchronous=False)
+        self.addCleanup(engine.dispose)
+        self.addCleanup(db_api.context_manager.patch_engine(engine))
+        models.BASE.metadata.create_all(engine)
 
     def parse(self, text: str, parameters=None, name: str | None = None,
               **arguments) -> heat_stack.Stack:

@@ -135,6 +135,15 @@ class ResultTest(SoundArchive, testtools.TestCase):
             ids.add(result.image_id)
         self.assertEqual(1, len(ids))
 
+    def test_statements_on_an_image_are_no_images(self):
+        """Attestations are manifests too; for any machine all are seen."""
+        result = archive.Result()
+        for _block in archive.sanitise(
+                chunks(archives.docker_29_nested_index()), TAG,
+                archive.Limits(), result):
+            pass
+        self.assertEqual('amd64', result.architecture)
+
     def test_is_empty_until_the_end(self):
         result = archive.Result()
         image = archives.Image(archives.base_layer(

@@ -52,33 +52,37 @@ def get_requires_for_build_sdist(config_settings=None):
     return pbr.build.get_requires_for_build_sdist(config_settings)
 
 
-def prepare_metadata_for_build_wheel(directory, config_settings=None):
+def prepare_metadata_for_build_wheel(metadata_directory,
+                                     config_settings=None):
     _ensure_version()
     return pbr.build.prepare_metadata_for_build_wheel(
-        directory, config_settings)
+        metadata_directory, config_settings)
 
 
-def prepare_metadata_for_build_editable(directory, config_settings=None):
+def prepare_metadata_for_build_editable(metadata_directory,
+                                        config_settings=None):
     _ensure_version()
     return pbr.build.prepare_metadata_for_build_editable(
-        directory, config_settings)
+        metadata_directory, config_settings)
 
 
-def build_sdist(directory, config_settings=None):
+def build_sdist(sdist_directory, config_settings=None):
     _ensure_version()
-    return pbr.build.build_sdist(directory, config_settings)
+    return pbr.build.build_sdist(sdist_directory, config_settings)
 
 
-def build_wheel(directory, config_settings=None, metadata_directory=None):
+def build_wheel(wheel_directory, config_settings=None,
+                metadata_directory=None):
     _ensure_version()
-    return _add_root_files(directory, pbr.build.build_wheel(
-        directory, config_settings, metadata_directory))
+    return _add_root_files(wheel_directory, pbr.build.build_wheel(
+        wheel_directory, config_settings, metadata_directory))
 
 
-def build_editable(directory, config_settings=None, metadata_directory=None):
+def build_editable(wheel_directory, config_settings=None,
+                   metadata_directory=None):
     _ensure_version()
-    return _add_root_files(directory, pbr.build.build_editable(
-        directory, config_settings, metadata_directory))
+    return _add_root_files(wheel_directory, pbr.build.build_editable(
+        wheel_directory, config_settings, metadata_directory))
 
 
 def _ensure_version():

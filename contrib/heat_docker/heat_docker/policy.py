@@ -93,7 +93,7 @@ def _check_labels(properties):
     for name in properties[props.LABELS] or ():
         if name.startswith(RESERVED_LABELS):
             raise exception.Refused(reason=_(
-                'Property labels: names that begin with %s belong to '
+                'Property labels: names that begin with "%s" belong to '
                 'OpenStack.') % RESERVED_LABELS)
 
 

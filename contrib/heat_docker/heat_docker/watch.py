@@ -96,12 +96,14 @@ def job_done(state: Mapping) -> bool:
 
 def ended(state: Mapping) -> exception.ContainerFailed:
     """The failure of a container that does not run."""
-    reason = _('The container ended with exit code %d.') % state['ExitCode']
+    # Heat translates later: its messages can be joined, but not added.
+    reasons = [_('The container ended with exit code %d.')
+               % state['ExitCode']]
     if state['OOMKilled']:
-        reason += _(' It had used up its memory.')
+        reasons.append(_('It had used up its memory.'))
     if state['Error']:
-        reason += ' ' + state['Error']
-    return exception.ContainerFailed(reason=reason)
+        reasons.append(state['Error'])
+    return exception.ContainerFailed(reason=' '.join(reasons))
 
 
 def check_health(state: Mapping) -> None:

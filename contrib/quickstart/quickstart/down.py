@@ -74,7 +74,7 @@ def _containers(settings, keep, images) -> None:
 def _links(settings) -> list[pathlib.Path]:
     """The names under which ``ip netns`` shows this cloud's servers."""
     uuids = shell.output(settings, (
-        'docker', 'ps', '--all', '--filter', 'label=' + engine.LABEL_HOST,
+        'docker', 'ps', '--all', '--filter', 'label=' + engine.label(settings),
         '--format', '{{.Label "org.openstack.nova.uuid"}}'),
         check=False).split()
     return [pathlib.Path('/var/run/netns/nova-' + uuid)

@@ -24,7 +24,6 @@ from quickstart import services
 from quickstart import settings as settings_
 from quickstart import shell
 
-LABEL_HOST = 'org.openstack.nova.host=' + settings_.HOST
 _PATIENCE_S = 60
 
 
@@ -84,11 +83,16 @@ def ensure(settings) -> str:
     return 'version %s, started' % get('/version')['Version']
 
 
+def label(settings) -> str:
+    """What the containers of this cloud's nova-compute carry."""
+    return 'org.openstack.nova.host=' + settings.host
+
+
 def containers(settings) -> list[str]:
     """Ids of the containers that this cloud's nova-compute made."""
     return shell.output(settings, (
         'docker', 'ps', '--all', '--quiet', '--no-trunc', '--filter',
-        'label=' + LABEL_HOST), check=False).split()
+        'label=' + label(settings)), check=False).split()
 
 
 def stop_containers(settings) -> None:

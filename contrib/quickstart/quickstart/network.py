@@ -173,8 +173,8 @@ def _start(settings, daemon, sign=None) -> None:
 def _configure_chassis(settings) -> None:
     """Say who this chassis is; its name must be Nova's host."""
     ids = {
-        'system-id': settings_.HOST,
-        'hostname': settings_.HOST,
+        'system-id': settings.host,
+        'hostname': settings.host,
         'ovn-remote': _socket(settings, 'sb'),
         'ovn-encap-type': 'geneve',
         'ovn-encap-ip': settings_.LOOPBACK,

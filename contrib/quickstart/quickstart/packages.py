@@ -33,8 +33,11 @@ _REQUIREMENTS = (settings_.QUICKSTART / 'requirements.txt',
 _CONSTRAINTS = settings_.QUICKSTART / 'constraints.txt'
 
 _POLICY = pathlib.Path('/usr/sbin/policy-rc.d')
-_POLICY_TEXT = '#!/bin/sh\n# No daemon starts while packages are installed.\n' \
-    'exit 101\n'
+_POLICY_TEXT = """\
+#!/bin/sh
+# No daemon starts while packages are installed.
+exit 101
+"""
 
 
 def missing(settings) -> list[str]:

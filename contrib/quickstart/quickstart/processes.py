@@ -59,14 +59,15 @@ class Process:
         env = dict(self.env)
         if self.marked:
             env[MARKER] = str(settings.directory)
+        pid_file = _pid_file(settings, self.name)
+        pid_file.parent.mkdir(parents=True, exist_ok=True)
         with open(self.log(settings), 'ab') as log:
             child = subprocess.Popen(
                 [str(word) for word in self.command], cwd='/', stdout=log,
                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                 start_new_session=True,
                 env=shell.environment(settings, env))
-        _pid_file(settings, self.name).write_text(
-            '%d %s\n' % (child.pid, start_time(child.pid)))
+        pid_file.write_text('%d %s\n' % (child.pid, start_time(child.pid)))
         return True
 
     def started_at(self, settings) -> float:
@@ -181,6 +182,4 @@ def _signal(send, pid, sig) -> None:
 
 
 def _pid_file(settings, name) -> pathlib.Path:
-    directory = settings.run / 'pid'
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory / (name + '.pid')
+    return settings.run / 'pid' / (name + '.pid')

@@ -33,7 +33,7 @@ def run(settings) -> int:
     down = [service for service in expected
             if not service.process.pid(settings)]
     _print_services(settings, expected)
-    containers = _containers()
+    containers = _containers(settings)
     servers = [] if down else _servers(settings)
     print()
     _print_servers(servers, containers)
@@ -63,11 +63,12 @@ def _print_services(settings, expected) -> None:
         'docker engine', 'running' if engine.answers() else 'DOWN'))
 
 
-def _containers() -> dict[str, dict[str, dict]]:
+def _containers(settings) -> dict[str, dict[str, dict]]:
     """The cloud's containers by server, then by role."""
     if not engine.answers():
         return {}
-    filters = urllib.parse.quote(json.dumps({'label': [engine.LABEL_HOST]}))
+    filters = urllib.parse.quote(json.dumps(
+        {'label': [engine.label(settings)]}))
     found = {}
     for container in engine.get('/containers/json?all=1&filters=' + filters):
         labels = container['Labels']

@@ -21,6 +21,8 @@ import pathlib
 import sys
 import time
 
+import openstack
+
 from quickstart import catalogue
 from quickstart import names
 from quickstart import settings as settings_
@@ -53,7 +55,7 @@ def _wait_for_compute(admin) -> None:
 
 
 def _hypervisors(admin):
-    return [each for each in admin.compute.hypervisors(details=True)
+    return [each for each in admin.compute.hypervisors(details=False)
             if each.state == 'up']
 
 
@@ -140,17 +142,29 @@ def boot(settings) -> str:
     :raises: RuntimeError with the server's fault.
     """
     demo = catalogue.connect(settings, 'quickstart')
-    server = demo.compute.find_server(names.SERVER) or _create(demo)
-    server = demo.compute.get_server(server)
-    if server.status == 'SHUTOFF':
-        demo.compute.start_server(server)
+    server = _existing(demo) or _create(demo)
     try:
         server = demo.compute.wait_for_server(
             server, status='ACTIVE', interval=0.5, wait=_PATIENCE_S)
-    except Exception as exc:
-        fault = (demo.compute.get_server(server.id).fault or {})
+    except openstack.exceptions.SDKException as exc:
+        fault = demo.compute.get_server(server.id).fault or {}
         raise RuntimeError('%s: %s' % (exc, fault.get('message', 'no fault')))
     return _floating_ip(demo, server)
+
+
+def _existing(demo):
+    """The first server, on its way to ACTIVE; one in ERROR is deleted."""
+    server = demo.compute.find_server(names.SERVER)
+    if server is None:
+        return None
+    server = demo.compute.get_server(server.id)
+    if server.status == 'ERROR':
+        demo.compute.delete_server(server)
+        demo.compute.wait_for_delete(server, wait=_PATIENCE_S)
+        return None
+    if server.status == 'SHUTOFF':
+        demo.compute.start_server(server)
+    return server
 
 
 def _create(demo):

@@ -17,10 +17,10 @@ The daemons of Open vSwitch and OVN are in network.py, because they need to
 be started one after the other.
 """
 
+from collections.abc import Callable
 import dataclasses
 import http.client
 import socket
-from collections.abc import Callable
 
 from quickstart import problem
 from quickstart import processes

@@ -18,14 +18,15 @@ one with the secrets, so that a second run finds the same ones.
 """
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 import secrets
 
-HOST = 'novadocker-quickstart'
 REGION = 'RegionOne'
 LOOPBACK = '127.0.0.1'
 DEFAULT_DIRECTORY = '/var/lib/novadocker-quickstart'
+_DEFAULT_HOST = 'novadocker-quickstart'
 
 QUICKSTART = pathlib.Path(__file__).resolve().parents[1]
 CHECKOUT = QUICKSTART.parents[1]
@@ -79,6 +80,17 @@ class Settings:
 
     directory: pathlib.Path
     dev: bool = False
+
+    @property
+    def host(self) -> str:
+        """What Nova and OVN call this machine.
+
+        Containers are told apart by it, so that every cloud has its own.
+        """
+        if str(self.directory) == DEFAULT_DIRECTORY:
+            return _DEFAULT_HOST
+        digest = hashlib.sha256(str(self.directory).encode())
+        return '%s-%s' % (_DEFAULT_HOST, digest.hexdigest()[:8])
 
     @property
     def venv(self) -> pathlib.Path:
@@ -156,7 +168,7 @@ class Settings:
             'checkout': CHECKOUT, 'directory': self.directory,
             'venv': self.venv, 'etc': self.etc, 'log': self.log,
             'run': self.run, 'state': self.state, 'ovs': self.ovs,
-            'host': HOST, 'loopback': LOOPBACK, 'region': REGION,
+            'host': self.host, 'loopback': LOOPBACK, 'region': REGION,
             'engine_socket': ENGINE_SOCKET, 'openrc': self.openrc,
             'clouds': self.clouds,
         }

@@ -13,9 +13,9 @@
 
 """Named steps, each timed, each skipped when it is done already."""
 
+from collections.abc import Callable
 import dataclasses
 import time
-from collections.abc import Callable
 
 from quickstart import problem
 

@@ -27,7 +27,7 @@ from quickstart import settings as settings_
 from quickstart import shell
 
 _CONCURRENCY = 2
-_SKIPPED = re.compile(r'^\{\d+\} (\S+).* \.\.\. SKIPPED: (.*)$')
+_SKIPPED = re.compile(r'^\{\d+\} (.*?) (?:\[.*\] )?\.\.\. SKIPPED: (.*)$')
 
 
 def run(settings, regex) -> int:

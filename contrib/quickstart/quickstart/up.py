@@ -95,7 +95,7 @@ def _python(settings, *words) -> None:
               {'PYTHONPATH': str(settings_.QUICKSTART)})
 
 
-def _keystone(settings) -> str:
+def _services(settings) -> str:
     """Start everything; fill the catalogue while the rest comes up."""
     services.wait(settings, [services.broker(settings)])
     everything = services.openstack(settings)
@@ -146,7 +146,7 @@ _STEPS = (
     steps.Step('RabbitMQ', stores.start_broker, _AGAIN),
     steps.Step('Open vSwitch and OVN', _network, _AGAIN),
     steps.Step('database schemas', schemas.ensure, _AGAIN, schemas.done),
-    steps.Step('OpenStack services', _keystone, _AGAIN),
+    steps.Step('OpenStack services', _services, _AGAIN),
     steps.Step('networks, flavors, keypair', _seed, _AGAIN),
     steps.Step('image', _image, _AGAIN, _image_there),
     steps.Step('first server', _boot, 'See "openstack server show first" '

@@ -195,9 +195,9 @@ class DockerClient:
     def list_containers(
             self, labels: Mapping[str, str]) -> list[model.ContainerSummary]:
         """Containers in any state that carry all the labels; one call."""
-        wanted = ['%s=%s' % item for item in labels.items()]
+        wanted = wire.label_filter(labels)
         with self._translated() as api:
-            rows = api.containers(all=True, filters={'label': wanted})
+            rows = api.containers(all=True, filters=wanted)
         return [wire.container_summary(row) for row in rows]
 
     def logs(self, container: str, max_bytes: int) -> bytes:
@@ -309,6 +309,14 @@ class DockerClient:
         """Images with a tag that matches, such as ``novadocker/*``."""
         with self._translated() as api:
             rows = api.images(filters={'reference': reference})
+        return [wire.image_summary(row) for row in rows]
+
+    def list_labelled_images(
+            self, labels: Mapping[str, str]) -> list[model.Image]:
+        """Images that carry all the labels, whether tagged or not."""
+        wanted = wire.label_filter(labels)
+        with self._translated() as api:
+            rows = api.images(filters=wanted)
         return [wire.image_summary(row) for row in rows]
 
     def remove_image(self, image: str) -> None:

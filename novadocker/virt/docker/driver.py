@@ -25,9 +25,11 @@ from novadocker.virt.docker import client
 from novadocker.virt.docker import containerops
 from novadocker.virt.docker import hostops
 from novadocker.virt.docker import imageops
+from novadocker.virt.docker import imagestore
 from novadocker.virt.docker import metadataops
 from novadocker.virt.docker import networkops
 from novadocker.virt.docker import sandboxops
+from novadocker.virt.docker import snapshotops
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
@@ -51,7 +53,11 @@ class DockerDriver(driver.ComputeDriver):
             stream_timeout_s=CONF.docker.stream_timeout or None)
         self._host = hostops.HostOps(self._client)
         self._sandboxes = sandboxops.SandboxOps(self._client)
-        self._images = imageops.ImageOps(self._client, self._host)
+        store = imagestore.ImageStore()
+        self._images = imageops.ImageOps(
+            self._client, self._host, store)
+        self._snapshots = snapshotops.SnapshotOps(
+            self._client, self._host, store)
         self._networks = networkops.NetworkOps(virtapi)
         self._containers = containerops.ContainerOps(
             self._client, self._host, self._sandboxes, self._images,
@@ -62,6 +68,7 @@ class DockerDriver(driver.ComputeDriver):
     def init_host(self, host):
         self._host.connect(host)
         self._sandboxes.ensure_image()
+        self._snapshots.remove_leftovers()
         self._networks.prepare_host()
 
     def cleanup_host(self, host):
@@ -174,6 +181,10 @@ class DockerDriver(driver.ComputeDriver):
         self._containers.unplug(instance, network_info)
 
     # Images
+
+    def snapshot(self, context, instance, image_id, update_task_state):
+        self._snapshots.snapshot(context, instance, image_id,
+                                 update_task_state)
 
     def cache_image(self, context, image_id):
         return self._images.cache(context, image_id)

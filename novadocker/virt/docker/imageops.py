@@ -19,12 +19,8 @@ id and checksum. Names inside an archive never matter.
 """
 
 import collections
-from collections.abc import Iterable
-from collections.abc import Iterator
 import contextlib
 import dataclasses
-import hashlib
-import os
 import threading
 
 from oslo_concurrency import lockutils
@@ -34,10 +30,7 @@ from oslo_utils import units
 import tenacity
 
 from nova import exception as nova_exception
-from nova.image import glance
-from nova import objects
 from novadocker import conf
-from novadocker.i18n import _
 from novadocker.virt.docker import archive
 from novadocker.virt.docker import exception
 from novadocker.virt.docker import model
@@ -46,7 +39,6 @@ from novadocker.virt.docker import names
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
-_BLOCK_BYTES = 64 * units.Ki
 # Nova cuts image properties to this length in system_metadata.
 _PROPERTY_LENGTH = 255
 _PROPERTY_PREFIX = 'image_'
@@ -55,13 +47,13 @@ _PROPERTY_PREFIX = 'image_'
 class ImageOps:
     """:param client: the engine's client
     :param host: HostOps, which knows what the engine runs
-    :param image_api: Nova's API of Glance
+    :param store: ImageStore
     """
 
-    def __init__(self, client, host, image_api=None):
+    def __init__(self, client, host, store):
         self._client = client
         self._host = host
-        self._image_api = image_api or glance.API()
+        self._store = store
         self._lock = threading.Lock()
         self._holders: collections.Counter[str] = collections.Counter()
         self._unproved: set[str] = set()
@@ -96,12 +88,12 @@ class ImageOps:
                 if key.startswith(_PROPERTY_PREFIX) and value}
         if all(len(value) < _PROPERTY_LENGTH for value in kept.values()):
             return kept
-        image = self._image_api.get(context, instance.image_ref)
+        image = self._store.get(context, instance.image_ref)
         return kept | image['properties']
 
     def cache(self, context, image_id: str) -> bool:
         """Load an image ahead of need; False if it was there already."""
-        image = self._image_api.get(context, image_id)
+        image = self._store.get(context, image_id)
         tag = names.image_tag(image_id, image.get('checksum'))
         if self._client.find_image(tag):
             return False
@@ -204,32 +196,15 @@ class ImageOps:
 
     def _stream(self, context, tag, image_id, trusted_certs,
                 max_unpacked_bytes) -> None:
-        image = self._image_api.get(context, image_id)
-        source = _shared_file(image_id) or self._download(
-            context, image_id, trusted_certs)
+        image = self._store.get(context, image_id)
+        data = self._store.data(context, image, trusted_certs)
         try:
             self._client.load(archive.sanitise(
-                _verified(source, image), tag,
-                _limits(image, max_unpacked_bytes), archive.Result(),
+                data, tag, _limits(image, max_unpacked_bytes), archive.Result(),
                 self._host.engine.architecture))
         except exception.ArchiveError as err:
             raise nova_exception.ImageUnacceptable(
                 image_id=image_id, reason=err.format_message()) from err
-
-    def _download(self, context, image_id, trusted_certs) -> Iterator[bytes]:
-        """Glance's data; every failure of it is a DownloadError."""
-        certs = objects.TrustedCerts(ids=trusted_certs.ids) if (
-            trusted_certs) else None
-        try:
-            yield from self._image_api.download(
-                context, image_id, trusted_certs=certs)
-        except (nova_exception.ImageNotFound,
-                nova_exception.ImageUnacceptable,
-                nova_exception.ImageNotAuthorized):
-            raise
-        except Exception as err:
-            raise exception.DownloadError(
-                image_id=image_id, reason=err) from err
 
 
 def _check_fits(instance, image: model.Image) -> None:
@@ -245,42 +220,6 @@ def _limits(image: dict, max_unpacked_bytes: int) -> archive.Limits:
         limits = dataclasses.replace(
             limits, max_unpacked_bytes=max_unpacked_bytes)
     return limits
-
-
-def _shared_file(image_id: str) -> Iterator[bytes] | None:
-    """The archive that an operator put in place of the download, if any."""
-    if not CONF.docker.shared_directory:
-        return None
-    path = os.path.join(CONF.docker.shared_directory, image_id)
-    if not os.path.isfile(path):
-        return None
-    LOG.info('Taking image %s from %s', image_id, path)
-    return _file_blocks(path)
-
-
-def _file_blocks(path: str) -> Iterator[bytes]:
-    with open(path, 'rb') as archive_file:
-        while block := archive_file.read(_BLOCK_BYTES):
-            yield block
-
-
-def _verified(chunks: Iterable[bytes], image: dict) -> Iterator[bytes]:
-    """The chunks, once their hash is known to be what Glance recorded."""
-    algorithm, expected = _recorded_hash(image)
-    digest = hashlib.new(algorithm) if algorithm else None
-    for chunk in chunks:
-        if digest:
-            digest.update(chunk)
-        yield chunk
-    if digest and digest.hexdigest() != expected:
-        raise exception.DownloadError(image_id=image['id'], reason=_(
-            'the data has another %s than Glance recorded') % algorithm)
-
-
-def _recorded_hash(image: dict):
-    if image.get('os_hash_algo') and image.get('os_hash_value'):
-        return image['os_hash_algo'], image['os_hash_value']
-    return None, None
 
 
 def _log_retry(state: tenacity.RetryCallState) -> None:

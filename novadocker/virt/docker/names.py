@@ -30,6 +30,7 @@ LABEL_FLAVOR = LABEL_PREFIX + 'flavor'
 
 ROLE_WORKLOAD = 'workload'
 ROLE_SANDBOX = 'sandbox'
+ROLE_SNAPSHOT = 'snapshot'
 
 IMAGE_NAMESPACE = 'novadocker'
 SANDBOX_IMAGE = IMAGE_NAMESPACE + '/sandbox:1'
@@ -64,6 +65,11 @@ def image_tag(image_id: str, checksum: str | None) -> str:
     """
     return '%s/%s:%s' % (IMAGE_NAMESPACE, image_id,
                          (checksum or 'unhashed')[:_CHECKSUM_LENGTH])
+
+
+def snapshot_tag(image_id: str) -> str:
+    """The name of an image in the archive of a snapshot."""
+    return 'nova-snapshot:%s' % image_id
 
 
 def image_id_of_tag(tag: str) -> str | None:

@@ -161,8 +161,9 @@ def _misplaced_prefix(block: bytes) -> bool:
 def _number(field: bytes, name: bytes) -> int:
     """A size in octal, or in base 256 when its first bit is set."""
     if field[0] & 0x80:
+        # Negative numbers have their high bits set, so they are too large.
         value = int.from_bytes(field, 'big') & ((1 << 95) - 1)
-        if field[0] & 0x40 or value >> 63:
+        if value >> 63:
             raise refusal(_('the size of member %s is out of range') %
                           shown(name))
         return value

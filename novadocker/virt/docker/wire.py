@@ -72,6 +72,11 @@ def host_config(spec: model.ContainerSpec) -> dict:
     }
 
 
+def label_filter(labels: Mapping[str, str]) -> dict[str, list[str]]:
+    """The filter of a list for what carries all the labels."""
+    return {'label': ['%s=%s' % item for item in labels.items()]}
+
+
 def twin(answer: Mapping, image: str, network_owner: str) -> dict:
     """What to POST to create another container like an inspected one.
 

@@ -36,7 +36,7 @@ class CreateTest(containers.TestCase):
         stack, web = self.create()
         self.assertEqual(web.physical_resource_name(),
                          self.container(web).name)
-        stack = self.stacks.create(containers.template(**{'a web/1'[:5]: {}}))
+        stack = self.stacks.create(containers.template(**{'a web': {}}))
         self.assertIn('-a_web-', self.container(stack['a web']).name)
 
     def test_name_of_the_template(self):
@@ -125,8 +125,6 @@ class FailureTest(containers.TestCase):
         self.assertNotIn('4979\n', reason)
 
     def test_log_need_not_be_text(self):
-        self.engine.program('odd', exit_code=1, output=b'\xff\0end\n')
-        self.engine.add_image(archives.image('odd', Cmd=['cat']))
         self.engine.program('cat', exit_code=1, output=b'\xff\0end\n')
         self.assertIn('\ufffdend', self.failure(cmd=['cat']))
 
@@ -259,17 +257,6 @@ class PullTest(containers.TestCase):
                       web.status_reason)
         stack.delete()
         self.assertState('DELETE_COMPLETE', stack)
-
-    def test_operators_credentials_are_not_used(self):
-        headers = []
-        register = self.engine.pull
-
-        def pull(name):
-            headers.append(name)
-            register(name)
-        self.engine.pull = pull
-        self.create(image=self.NAME)
-        self.assertEqual([self.NAME], headers)
 
     def test_rest_of_the_stack_does_not_wait(self):
         web_runs = threading.Event()

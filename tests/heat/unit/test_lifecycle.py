@@ -14,7 +14,6 @@
 
 import json
 
-from tests.fakes import archives
 from tests.heat import stacks
 from tests.heat.unit import containers
 
@@ -273,8 +272,6 @@ class AttributeTest(containers.TestCase):
             'network_udp_ports', 'logs', 'logs_head', 'logs_tail')}
 
     def test_attributes(self):
-        self.engine.program('serve', output=b'one\ntwo\nthree\n')
-        self.engine.add_image(archives.image('serve', Cmd=['cat']))
         self.engine.program('cat', output=b'one\ntwo\nthree\n')
         _stack, web = self.create(
             cmd=['cat'],

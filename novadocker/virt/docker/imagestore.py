@@ -1,0 +1,160 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The only door to Glance: image records, verified downloads, uploads."""
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+import functools
+import hashlib
+import itertools
+import os
+
+import cryptography.exceptions
+from cursive import exception as cursive_exception
+from nova import exception as nova_exception
+from nova import objects
+from nova.image import glance
+from oslo_log import log as logging
+from oslo_utils import units
+
+from novadocker import conf
+from novadocker.i18n import _
+from novadocker.virt.docker import exception
+from novadocker.virt.docker import pipe
+
+CONF = conf.CONF
+LOG = logging.getLogger(__name__)
+
+_BLOCK_BYTES = 64 * units.Ki
+
+# Failures that another attempt would meet again.
+_FINAL = (nova_exception.ImageNotFound, nova_exception.ImageUnacceptable,
+          nova_exception.ImageNotAuthorized,
+          nova_exception.CertificateValidationFailed,
+          cursive_exception.SignatureVerificationError)
+
+
+class ImageStore:
+    """:param api: Nova's API of Glance"""
+
+    def __init__(self, api=None):
+        self._api = api or glance.API()
+
+    def get(self, context, image_id: str) -> dict:
+        """An image's record, as ``nova.image.glance.API.get`` has it."""
+        return self._api.get(context, image_id)
+
+    def data(self, context, image: dict, trusted_certs) -> Iterator[bytes]:
+        """An image's data, in blocks.
+
+        Its hash, and its signature where one is demanded, are known to be
+        right only when the iterator has come to its end.
+
+        :param image: the record
+        :param trusted_certs: ids of certificates that the user trusts, as
+            TrustedCerts; None for Nova's defaults
+        :raises: DownloadError, which may not happen again; ImageUnacceptable
+            and Nova's other exceptions, which would
+        """
+        source = _shared_file(image['id']) or self._download(
+            context, image['id'], trusted_certs)
+        return _hashed(source, image)
+
+    def upload(self, context, image_id: str, record: dict,
+               data: Iterable[bytes]) -> None:
+        """Complete the record of a new image, and give it its data.
+
+        The first block is awaited before Glance is called, which would
+        break off a request that pauses for long.
+        """
+        blocks = iter(data)
+        first = next(blocks, b'')
+        self._api.update(
+            context, image_id, record, purge_props=False,
+            data=_Reader(itertools.chain([first], blocks)))
+
+    def _download(self, context, image_id, trusted_certs) -> Iterator[bytes]:
+        try:
+            yield from self._blocks(context, image_id, trusted_certs)
+        except _FINAL:
+            raise
+        except cryptography.exceptions.InvalidSignature as err:
+            raise nova_exception.ImageUnacceptable(
+                image_id=image_id,
+                reason=_('its signature does not match its data')) from err
+        except Exception as err:
+            raise exception.DownloadError(
+                image_id=image_id, reason=err) from err
+
+    def _blocks(self, context, image_id, trusted_certs) -> Iterator[bytes]:
+        if not _demands_signature(trusted_certs):
+            return self._api.download(context, image_id)
+        certs = trusted_certs and objects.TrustedCerts(ids=trusted_certs.ids)
+        return pipe.written_by(lambda target: self._api.download(
+            context, image_id, data=target, trusted_certs=certs))
+
+
+class _Reader:
+    """An iterator as the file object that glanceclient reads.
+
+    However much is asked for, at most 64 KiB are returned: a Glance served
+    by uwsgi fails on larger blocks.
+    """
+
+    def __init__(self, blocks: Iterator[bytes]):
+        self._blocks = blocks
+        self._rest = memoryview(b'')
+
+    def read(self, size: int = _BLOCK_BYTES) -> bytes:
+        if not self._rest:
+            self._rest = memoryview(next(self._blocks, b''))
+        wanted = min(size, _BLOCK_BYTES) if size >= 0 else _BLOCK_BYTES
+        block = bytes(self._rest[:wanted])
+        self._rest = self._rest[wanted:]
+        return block
+
+
+def _demands_signature(trusted_certs) -> bool:
+    """As ``nova.image.glance`` decides it."""
+    return bool(trusted_certs or CONF.glance.verify_glance_signatures or (
+        CONF.glance.enable_certificate_validation and
+        CONF.glance.default_trusted_certificate_ids))
+
+
+def _shared_file(image_id: str) -> Iterator[bytes] | None:
+    """The archive that an operator put in place of the download, if any."""
+    if not CONF.docker.shared_directory:
+        return None
+    path = os.path.join(CONF.docker.shared_directory, image_id)
+    if not os.path.isfile(path):
+        return None
+    LOG.info('Taking image %s from %s', image_id, path)
+    return _file_blocks(path)
+
+
+def _file_blocks(path: str) -> Iterator[bytes]:
+    with open(path, 'rb') as archive:
+        yield from iter(functools.partial(archive.read, _BLOCK_BYTES), b'')
+
+
+def _hashed(blocks: Iterable[bytes], image: dict) -> Iterator[bytes]:
+    """The blocks; an error after the last if Glance recorded others."""
+    algorithm = image.get('os_hash_algo')
+    digest = hashlib.new(algorithm) if algorithm else None
+    for block in blocks:
+        if digest:
+            digest.update(block)
+        yield block
+    if digest and digest.hexdigest() != image['os_hash_value']:
+        raise exception.DownloadError(image_id=image['id'], reason=_(
+            'the data has another %s than Glance recorded') % algorithm)

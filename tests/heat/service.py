@@ -1,0 +1,100 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""heat-engine's service in this process, as heat-api calls it."""
+
+import os
+import time
+
+import fixtures
+from heat.common import template_format
+from heat.engine import service
+from heat.rpc import api as rpc_api
+
+from tests.heat import stacks
+
+EXAMPLES = os.path.join(os.path.dirname(__file__), '..', '..', 'contrib',
+                        'heat_docker', 'examples')
+_PATIENCE_S = 120
+
+
+class Service(fixtures.Fixture):
+    """Calls return when the stack is in its final state."""
+
+    def __init__(self, *endpoints: str):
+        super().__init__()
+        self._endpoints = endpoints
+
+    def _setUp(self):
+        self.stacks = self.useFixture(stacks.Stacks(*self._endpoints))
+        self.options = self.stacks.options
+        self._engine = service.EngineService('test', 'engine')
+        self._engine.thread_group_mgr = service.ThreadGroupManager()
+
+    @property
+    def context(self):
+        return self.stacks.context
+
+    def create(self, name: str, template: str, **parameters) -> dict:
+        identity = self._engine.create_stack(
+            self.context, name, template_format.parse(template),
+            {'parameters': parameters}, {}, {})
+        return self._settled(identity)
+
+    def update(self, stack: dict, template: str, **parameters) -> dict:
+        self._engine.update_stack(
+            self.context, stack['stack_identity'],
+            template_format.parse(template), {'parameters': parameters}, {},
+            {})
+        return self._settled(stack['stack_identity'])
+
+    def act(self, action: str, stack: dict) -> dict:
+        """Suspend, resume or check."""
+        getattr(self._engine, 'stack_' + action)(
+            self.context, stack['stack_identity'])
+        return self._settled(stack['stack_identity'])
+
+    def delete(self, stack: dict) -> dict:
+        self._engine.delete_stack(self.context, stack['stack_identity'])
+        return self._settled(stack['stack_identity'])
+
+    def resource(self, stack: dict, name: str) -> str:
+        """The id of a resource."""
+        return self._engine.describe_stack_resource(
+            self.context, stack['stack_identity'],
+            name)[rpc_api.RES_PHYSICAL_ID]
+
+    def _settled(self, identity) -> dict:
+        deadline = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline:
+            stack, = self._engine.show_stack(self.context, identity,
+                                             resolve_outputs=False)
+            if stack[rpc_api.STACK_STATUS] != 'IN_PROGRESS':
+                return stack
+            time.sleep(0.1)
+        raise AssertionError('in progress for too long: %s' % stack)
+
+    def outputs(self, stack: dict) -> dict:
+        shown, = self._engine.show_stack(
+            self.context, stack['stack_identity'], resolve_outputs=True)
+        return {each[rpc_api.OUTPUT_KEY]: each[rpc_api.OUTPUT_VALUE]
+                for each in shown[rpc_api.STACK_OUTPUTS]}
+
+
+def state(stack: dict) -> str:
+    return '%s_%s' % (stack[rpc_api.STACK_ACTION],
+                      stack[rpc_api.STACK_STATUS])
+
+
+def example(name: str) -> str:
+    with open(os.path.join(EXAMPLES, name)) as text:
+        return text.read()
