@@ -249,8 +249,9 @@ deprecated_opts = [
         deprecated_since='1.0.0',
         deprecated_reason='Keys reach a server through the metadata '
                           'service and the config drive.',
-        help=_NO_MEANING + 'Images take the key from the metadata service '
-             'or the config drive.'),
+        help=_NO_MEANING + (
+            'Images take the key from the metadata service or the config '
+            'drive.')),
 ]
 
 ALL_OPTS = list(itertools.chain(engine_opts, server_opts, deprecated_opts))

@@ -42,8 +42,8 @@ from oslo_privsep import capabilities
 from oslo_privsep import daemon
 from oslo_privsep import priv_context
 import pyroute2
-from pyroute2 import netns
 from pyroute2.netlink import exceptions as netlink_exceptions
+from pyroute2 import netns
 
 ctxt = priv_context.PrivContext(
     'novadocker', cfg_section='novadocker_privileged',
@@ -406,7 +406,7 @@ def _next_hop(destination, gateway, networks) -> dict:
     """Neutron allows gateways outside of the subnet."""
     if gateway is None:
         return {'scope': _RT_SCOPE_LINK} if destination.version == 4 else {}
-    hop = {'gateway': str(gateway)}
+    hop: dict[str, str | int] = {'gateway': str(gateway)}
     if not any(gateway in network.network for network in networks):
         hop['flags'] = _RTNH_F_ONLINK
     return hop

@@ -44,12 +44,14 @@ class NetworkContract:
     * ``networks``, a NetworkOps, and ``bridge``, the name of a bridge on the
       userspace datapath;
     * ``new_sandbox()``, which returns a running one as inspected;
+    * ``end(sandbox)``, which lets its last process exit;
     * ``seen(sandbox)``, a dict of Seen by name;
     * ``written(sandbox)``: addresses of name servers, and names by address;
     * ``netns_target(link)``, None if there is no link;
     * ``plugged()``, the names of the switch's ports and of the devices on
       the host, in a comparable form;
-    * ``connected()``, the names of the switch's ports.
+    * ``connected()``, the names of the switch's ports;
+    * ``master(device)``, the name of the bridge that a device is in.
     """
 
     def setUp(self):
@@ -144,16 +146,14 @@ class NetworkContract:
         self.assertEqual({'eth1'}, set(self.seen(sandbox)))
 
     def test_host_end_that_leads_elsewhere_is_replaced(self):
-        vifs, old, new = [self.ipv4_port()], *self.two_sandboxes()
+        old, new = self.new_sandbox(), self.new_sandbox()
+        vifs = [self.ipv4_port()]
         self.plug(vifs, old)
         before = self.seen(old)
         self.networks.plug_all(self.instance, vifs, new)
         self.assertEqual(({}, before), (self.seen(old), self.seen(new)))
         self.assertEqual({vifs[0]['devname']}, self.connected())
         self.assertEqual(new.netns_path, self.netns_target(self.link))
-
-    def two_sandboxes(self):
-        return self.new_sandbox(), self.new_sandbox()
 
     def test_switch_may_make_taps_of_its_own(self):
         sandbox = self.new_sandbox()
@@ -245,13 +245,22 @@ class NetworkContract:
                 [self.ipv4_port(type='unbound')], self.new_sandbox())
 
     def test_sandbox_that_is_gone(self):
-        before = self.plugged()
-        gone = dataclasses.replace(self.new_sandbox(), netns_path='',
-                                   pid=2 ** 22)
+        before, gone = self.plugged(), self.new_sandbox()
+        self.end(gone)
         self.assertRaises(exception.PlugFailed, self.plug,
                           [self.ipv4_port()], gone)
         self.networks.unplug_all(self.instance, [self.ipv4_port()])
         self.assertEqual(before, self.plugged())
+
+    def test_new_namespace_of_a_restarted_sandbox(self):
+        old, vifs = self.new_sandbox(), [self.ipv4_port()]
+        self.plug(vifs, old)
+        before = self.seen(old)
+        self.end(old)
+        new = self.new_sandbox()
+        self.networks.plug_all(self.instance, vifs, new)
+        self.assertEqual(before, self.seen(new))
+        self.assertEqual({vifs[0]['devname']}, self.connected())
 
 
 def sandbox_of(number: int, netns_path: str, directory: str,

@@ -26,8 +26,8 @@ import time
 
 from tests.fakes import engine
 from tests.fakes import engine_http
+from tests.fakes import images
 from tests.fakes import process
-from tests.fakes.images import Refusal
 
 _LIMITS = ('Memory', 'MemorySwap', 'CpuShares', 'CpusetCpus')
 _NO_ADDRESS = {'IPAddress': '', 'IPPrefixLen': 0, 'Gateway': '',
@@ -57,8 +57,9 @@ class Engine(engine.Engine):
         endpoints = (body.get('NetworkingConfig') or {}).get(
             'EndpointsConfig') or {}
         if len(endpoints) > 1:
-            raise Refusal(400, 'Container cannot be connected to network '
-                          'endpoints: %s' % ', '.join(endpoints))
+            raise images.Refusal(
+                400, 'Container cannot be connected to network endpoints: '
+                + ', '.join(endpoints))
         with self._locked():
             identity = super().create(name, body)
             container = self.containers[identity]
@@ -86,8 +87,9 @@ class Engine(engine.Engine):
     def _check_cpus(self, wanted: str) -> None:
         last = self.information['NCPU'] - 1
         if any(int(number) > last for number in re.findall(r'\d+', wanted)):
-            raise Refusal(400, 'Requested CPUs are not available - requested '
-                          '%s, available: 0-%d' % (wanted, last))
+            raise images.Refusal(
+                400, 'Requested CPUs are not available - requested %s, '
+                'available: 0-%d' % (wanted, last))
 
     def connect(self, network: str, reference: str,
                 settings: Mapping) -> None:
@@ -96,15 +98,16 @@ class Engine(engine.Engine):
             if container.running:
                 self._check_network(network)
             if container.running and network in container.endpoints:
-                raise Refusal(403, 'endpoint with name %s already exists in '
-                              'network %s' % (container.name, network))
+                raise images.Refusal(
+                    403, 'endpoint with name %s already exists in network %s'
+                    % (container.name, network))
             container.endpoints[network] = dict(settings or {})
             if container.running:
                 self._give_address(network, container.endpoints[network])
 
     def _check_network(self, name: str) -> None:
         if name not in self.networks:
-            raise Refusal(404, 'network %s not found' % name)
+            raise images.Refusal(404, 'network %s not found' % name)
 
     def _join_network(self, container) -> None:
         super()._join_network(container)
@@ -141,7 +144,7 @@ class Engine(engine.Engine):
                  for binding in bindings or ()}
         if port in taken:
             container.exit_code = 128
-            raise Refusal(
+            raise images.Refusal(
                 500, 'driver failed programming external connectivity on '
                 'endpoint %s: Bind for 0.0.0.0:%s failed: port is already '
                 'allocated' % (container.name, port))
@@ -236,7 +239,7 @@ class Engine(engine.Engine):
         with self._locked():
             archive = self.registry.get(name)
             if archive is None:
-                raise Refusal(
+                raise images.Refusal(
                     500, 'Get "http://%s/v2/": dial tcp: connect: connection '
                     'refused' % name.partition('/')[0])
             self.add_image(archive)

@@ -72,13 +72,14 @@ class FakeKernel(fixtures.Fixture):
         self.files: dict[str, tuple] = {}
         self.kinds = {'br-int': 'openvswitch'}
         self.calls: list[str] = []
+        self._ended: set[str] = set()
         self._failures: dict[str, list[Exception]] = {}
+        os_vif.initialize()  # loads plug-ins and their options, no more
         for module, verbs in (('novadocker.privileged', _PRIVILEGED),
                               ('os_vif', _OS_VIF)):
             for verb in verbs:
                 self.useFixture(fixtures.MonkeyPatch(
                     '%s.%s' % (module, verb), self._verb(verb)))
-        os_vif.objects.register_all()
 
     def fail_next(self, verb: str, error: Exception) -> None:
         """Let the next call of a verb raise, before it changes anything.
@@ -105,6 +106,7 @@ class FakeKernel(fixtures.Fixture):
         for host_name in [name for name, link in self.links.items()
                           if link.namespace == namespace]:
             del self.links[host_name]
+        self._ended.add(namespace)
 
     def _verb(self, verb):
         def call(*args, **kwargs):
@@ -130,6 +132,8 @@ class FakeKernel(fixtures.Fixture):
 
     def _build_interface(self, netns_path, host_name, name, mac, mtu,
                          addresses, routes, checksum_offload):
+        if netns_path in self._ended:
+            raise FileNotFoundError(errno.ENOENT, 'No such namespace')
         old = self.links.get(host_name)
         kept = old is not None and old.namespace == netns_path
         if not kept:

@@ -137,6 +137,8 @@ class LifecycleScenarios:
         self.engine_client.put_archive(
             self.workload(server).id, '/', archives.tar({'kept': b'data'}))
         self._snapshot_server(server, 'snapshot')
+        self.notifier.wait_for_versioned_notifications(
+            'instance.snapshot.end')
         snapshot = self._active_image('snapshot')
         again = self.boot(snapshot, networks='none')
         self.assertEqual(snapshot,

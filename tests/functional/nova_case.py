@@ -112,6 +112,8 @@ class NovaCase(integrated_helpers._IntegratedTestBase):
         self.useFixture(fixtures.MonkeyPatch(
             'nova.tests.fixtures.GlanceFixture', glance.StreamingGlance))
         self.flags(compute_driver=DRIVER)
+        # A shell ignores the stop signal, so each is waited for this long.
+        self.flags(shutdown_timeout=1)
         self.flags(api_paste_config=os.path.join(
             sys.prefix, 'etc/nova/api-paste.ini'), group='wsgi')
         self.backend = self.backend_class()

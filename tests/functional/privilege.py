@@ -30,8 +30,9 @@ class Privilege(fixtures.Fixture):
     """Start the daemons of all contexts without sudo.
 
     To be used after Nova's own ``setUp``. The daemons outlive the test, as
-    they take a second to start. They find ``privsep-helper`` beside this interpreter, and the modules of
-    this source tree whether it is installed or not.
+    they take a second to start. They find ``privsep-helper`` beside this
+    interpreter, and the modules of this source tree whether it is installed
+    or not.
     """
 
     def _setUp(self):

@@ -16,6 +16,7 @@ import os
 import time
 
 import fixtures
+from heat.common import messaging
 from heat.common import template_format
 from heat.engine import service
 from heat.rpc import api as rpc_api
@@ -37,6 +38,8 @@ class Service(fixtures.Fixture):
     def _setUp(self):
         self.stacks = self.useFixture(stacks.Stacks(*self._endpoints))
         self.options = self.stacks.options
+        # Which makes known how long to wait for an answer, as a start does.
+        messaging.get_rpc_client()
         self._engine = service.EngineService('test', 'engine')
         self._engine.thread_group_mgr = service.ThreadGroupManager()
 

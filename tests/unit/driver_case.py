@@ -16,8 +16,8 @@ import contextlib
 
 import fixtures
 from nova import context as nova_context
-from nova import objects
 from nova.network import model as network_model
+from nova import objects
 from nova.tests.unit import fake_instance
 from nova.virt import fake as nova_fake
 from oslo_utils.fixture import uuidsentinel as uuids

@@ -17,8 +17,8 @@ import io
 import tarfile
 from unittest import mock
 
-from nova import exception as nova_exception
 from nova.compute import task_states
+from nova import exception as nova_exception
 from nova import objects
 from oslo_utils.fixture import uuidsentinel as uuids
 from oslo_utils import units
@@ -109,7 +109,8 @@ class LoadTest(driver_case.DriverCase):
         self.spawn()
         tags = self._tags()
         self.kernel.fail_next('plug', OSError('injected'))
-        self.assertRaises(Exception, self.spawn, self.instance(uuids.second))
+        self.assertRaises(exception.PlugFailed, self.spawn,
+                          self.instance(uuids.second))
         self.assertEqual(tags, self._tags())
 
 

@@ -40,6 +40,9 @@ class FakeKernelTest(network_contract.NetworkContract, base.TestCase):
             self.sandboxes, '/var/run/docker/netns/%012x' % self.sandboxes,
             '/var/lib/docker')
 
+    def end(self, sandbox):
+        self.kernel.end_namespace(sandbox.netns_path)
+
     def seen(self, sandbox):
         return {name: network_contract.Seen(
             mac=link.mac, mtu=link.mtu, addresses=frozenset(link.addresses),
@@ -117,10 +120,6 @@ class FakeKernelTest(network_contract.NetworkContract, base.TestCase):
                          self.kernel.calls)
 
     def test_host_without_open_vswitch_is_a_warning(self):
-        networkops.CONF.register_opts(
-            [networkops.conf.cfg.StrOpt('ovsdb_connection',
-                                        default='tcp:127.0.0.1:6640')],
-            group='os_vif_ovs')
         self.kernel.fail_next('unplug', kernel.plug_error('refused'))
         with self.assertLogs(networkops.LOG.name, 'WARNING') as logged:
             self.networks.prepare_host()

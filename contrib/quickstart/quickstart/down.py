@@ -82,13 +82,10 @@ def _links(settings) -> list[pathlib.Path]:
 
 
 def _stop_rest(settings) -> None:
-    """Bridges while their switch still runs, then the daemons."""
-    network.remove_bridges(settings)
     network.remove_namespaces(settings)
-    stores_ = (services.broker(settings), services.port_mapper(settings),
-               services.database(settings))
-    processes.stop_all(settings, [
-        *reversed(network.daemons(settings)),
-        *(each.process for each in stores_)], timeout_s=30)
+    network.stop(settings)
+    processes.stop_all(settings, [each.process for each in (
+        services.broker(settings), services.port_mapper(settings),
+        services.database(settings))], timeout_s=30)
     processes.end(processes.stragglers(settings))
     print('Databases, message bus and switch are stopped')

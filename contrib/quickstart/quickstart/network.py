@@ -28,9 +28,10 @@ _OVN_SCHEMA = '/usr/share/ovn/ovn-%s.ovsschema'
 _PATIENCE_S = 20
 _TALK_TO_STDERR = ('-vconsole:info', '-vsyslog:off')
 
-# Every Open vSwitch with a userspace datapath makes this device, so that
-# there can be one in a network namespace.
-DATAPATH = 'ovs-netdev'
+# Every Open vSwitch with a userspace datapath makes ovs-netdev, so that there
+# can be one in a network namespace.
+DEVICES = (settings_.INTEGRATION_BRIDGE, settings_.PUBLIC_BRIDGE,
+           'ovs-netdev')
 
 
 def databases(settings) -> list[processes.Process]:
@@ -69,6 +70,7 @@ def ensure(settings) -> str:
     began = not running(settings)
     for name in ('db', 'nb', 'sb'):
         _ensure_database(settings, name)
+    _devices_note(settings).touch()
     _configure_chassis(settings)
     _start(settings, switch(settings))
     _start(settings, northd(settings))
@@ -89,16 +91,39 @@ def ports(settings) -> list[str]:
                  settings_.INTEGRATION_BRIDGE).split()
 
 
-def remove_bridges(settings) -> None:
-    """Delete every bridge, so that the kernel devices go with them."""
-    for bridge in vsctl(settings, 'list-br', check=False).split():
-        vsctl(settings, 'del-br', bridge, check=False)
+def owns_devices(settings) -> bool:
+    """Whether devices of the bridges' names, if any, are this cloud's."""
+    return _devices_note(settings).exists()
+
+
+def _devices_note(settings) -> pathlib.Path:
+    return settings.state / 'ovs' / 'devices-are-ours'
+
+
+def stop(settings) -> None:
+    """End the daemons; no bridge is left in the kernel.
+
+    ovn-controller goes first, as it makes a bridge that it misses.
+    """
+    processes.stop_all(settings, [controller(settings), northd(settings)])
+    if running(settings):
+        for bridge in vsctl(settings, 'list-br', check=False).split():
+            vsctl(settings, 'del-br', bridge, check=False)
+    processes.stop_all(settings, daemons(settings))
+    if owns_devices(settings):
+        for device in DEVICES:
+            shell.output(settings, ('ip', 'link', 'delete', device),
+                         check=False)
 
 
 def remove_namespaces(settings) -> None:
-    """Remove the metadata namespaces and what the servers' links left."""
-    for name in _namespaces(settings):
-        shell.output(settings, ('ip', 'netns', 'delete', name), check=False)
+    """Remove the metadata namespaces that came after ``up`` began."""
+    path = settings.state / 'namespaces-before'
+    if path.exists():
+        before = set(path.read_text().split())
+        for name in metadata_namespaces(settings) - before:
+            shell.output(settings, ('ip', 'netns', 'delete', name),
+                         check=False)
 
 
 def metadata_namespaces(settings) -> set[str]:
@@ -106,12 +131,6 @@ def metadata_namespaces(settings) -> set[str]:
     names = shell.output(settings, ('ip', 'netns', 'list'), check=False)
     return {line.split()[0] for line in names.splitlines()
             if line.startswith('ovnmeta-')}
-
-
-def _namespaces(settings) -> list[str]:
-    path = settings.state / 'namespaces-before'
-    before = set(path.read_text().split()) if path.exists() else set()
-    return sorted(metadata_namespaces(settings) - before)
 
 
 def remember_namespaces(settings) -> None:

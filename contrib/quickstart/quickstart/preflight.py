@@ -163,11 +163,10 @@ def _public_range(settings) -> None:
 
 def _bridges(settings) -> None:
     """Bridges of these names may be somebody else's."""
-    if network.running(settings):
+    if network.owns_devices(settings):
         return
     taken = {name for _, name in socket.if_nameindex()}
-    for name in (settings_.INTEGRATION_BRIDGE, settings_.PUBLIC_BRIDGE,
-                 network.DATAPATH):
+    for name in network.DEVICES:
         if name in taken:
             raise problem.Problem(
                 'an interface %s exists and is not the quickstart\'s' % name,

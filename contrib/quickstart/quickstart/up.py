@@ -149,6 +149,6 @@ _STEPS = (
     steps.Step('OpenStack services', _services, _AGAIN),
     steps.Step('networks, flavors, keypair', _seed, _AGAIN),
     steps.Step('image', _image, _AGAIN, _image_there),
-    steps.Step('first server', _boot, 'See "openstack server show first" '
-               'and nova-compute.log, then run "up" again.'),
+    steps.Step('first server', _boot, 'See "openstack server show first"; '
+               '"openstack server delete first" and "up" boot a new one.'),
 )

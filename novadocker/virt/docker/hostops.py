@@ -46,7 +46,7 @@ class HostOps:
     def __init__(self, client):
         self._client = client
         self.name: str = CONF.host
-        self.engine: model.EngineInfo | None = None
+        self._engine: model.EngineInfo | None = None
 
     def connect(self, host: str) -> None:
         """Meet the engine, once, when the service starts.
@@ -72,10 +72,15 @@ class HostOps:
                         "server's disk: flavors' root_gb is counted by "
                         'Placement but not enforced.', engine.storage_driver)
 
+    @property
+    def engine(self) -> model.EngineInfo:
+        """What the engine said of itself when it was last asked."""
+        return self._engine or self.refresh()
+
     def refresh(self) -> model.EngineInfo:
         """Ask the engine about itself again."""
-        self.engine = self._client.info()
-        return self.engine
+        self._engine = self._client.info()
+        return self._engine
 
     def uptime(self) -> str:
         """What uptime(1) prints."""

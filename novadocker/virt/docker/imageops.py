@@ -200,8 +200,8 @@ class ImageOps:
         data = self._store.data(context, image, trusted_certs)
         try:
             self._client.load(archive.sanitise(
-                data, tag, _limits(image, max_unpacked_bytes), archive.Result(),
-                self._host.engine.architecture))
+                data, tag, _limits(image, max_unpacked_bytes),
+                archive.Result(), self._host.engine.architecture))
         except exception.ArchiveError as err:
             raise nova_exception.ImageUnacceptable(
                 image_id=image_id, reason=err.format_message()) from err
@@ -223,4 +223,5 @@ def _limits(image: dict, max_unpacked_bytes: int) -> archive.Limits:
 
 
 def _log_retry(state: tenacity.RetryCallState) -> None:
-    LOG.warning('%s Trying again.', state.outcome.exception())
+    LOG.warning('%s Trying again.',
+                state.outcome and state.outcome.exception())

@@ -22,8 +22,8 @@ import os
 import cryptography.exceptions
 from cursive import exception as cursive_exception
 from nova import exception as nova_exception
-from nova import objects
 from nova.image import glance
+from nova import objects
 from oslo_log import log as logging
 from oslo_utils import units
 

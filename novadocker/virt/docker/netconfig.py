@@ -83,8 +83,9 @@ def name_service(vifs: Iterable[network_model.VIF],
     :param hostname: may be fully qualified; its domain is searched then
     """
     vifs = list(vifs)
-    short, _dot, domain = (hostname or '').partition('.')
-    aliases = (hostname, short) if domain else (short,)
+    full = hostname or ''
+    short, _dot, domain = full.partition('.')
+    aliases: tuple[str, ...] = (full, short) if domain else (short,)
     return model.NameService(
         nameservers=tuple(dict.fromkeys(_nameservers(vifs))),
         search_domains=(domain,) if domain else (),

@@ -34,20 +34,20 @@ _READ_AND_EXECUTE = 5
 # ELF machine number and code, by the name that uname(2) and Docker use.
 _PROGRAMS = {
     'x86_64': (62, bytes.fromhex(
-        'b822000000'    # again: mov eax, 34        (pause)
-        '0f05'          #        syscall
-        'ebf7')),       #        jmp again
+        'b822000000'                # again: mov eax, 34 (pause)
+        '0f05'                      # syscall
+        'ebf7')),                   # jmp again
     # There is no pause(2); ppoll(2) without descriptors or time-out is it.
     'aarch64': (183, struct.pack(
         '<8I',
-        0xd2800000,     # again: mov x0, #0         (no descriptors)
-        0xd2800001,     #        mov x1, #0
-        0xd2800002,     #        mov x2, #0         (no time-out)
-        0xd2800003,     #        mov x3, #0         (no signal mask)
-        0xd2800004,     #        mov x4, #0
-        0xd2800928,     #        mov x8, #73        (ppoll)
-        0xd4000001,     #        svc #0
-        0x17fffff9)),   #        b again
+        0xd2800000,                 # again: mov x0, #0 (no descriptors)
+        0xd2800001,                 # mov x1, #0
+        0xd2800002,                 # mov x2, #0 (no time-out)
+        0xd2800003,                 # mov x3, #0 (no signal mask)
+        0xd2800004,                 # mov x4, #0
+        0xd2800928,                 # mov x8, #73 (ppoll)
+        0xd4000001,                 # svc #0
+        0x17fffff9)),               # b again
 }
 
 

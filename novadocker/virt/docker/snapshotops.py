@@ -20,8 +20,8 @@ which the driver knows its containers.
 
 import contextlib
 
-from nova import exception as nova_exception
 from nova.compute import task_states
+from nova import exception as nova_exception
 from oslo_log import log as logging
 from oslo_utils import timeutils
 

@@ -16,8 +16,8 @@ import testtools
 
 from heat_docker import client
 from tests.contract import heat_contract
-from tests.heat import options
 from tests.heat.functional import engine
+from tests.heat import options
 
 
 class Binding(testtools.TestCase):

@@ -18,12 +18,11 @@ import socket
 import time
 import urllib.request
 
-from heat.common import template_format
 import testtools
 
 from heat_docker import resource
-from tests.heat import service
 from tests.heat.functional import engine
+from tests.heat import service
 
 _PATIENCE_S = 30
 
@@ -145,19 +144,20 @@ class ServerTest(testtools.TestCase):
     """No cloud is here: what can be known of the template without one."""
 
     def test_resources_and_what_they_refer_to(self):
-        template = template_format.parse(service.example('server.yaml'))
-        self.assertEqual(
-            {'OS::Neutron::SecurityGroup', 'OS::Neutron::Port',
-             'OS::Nova::Server', 'OS::Neutron::FloatingIP'},
-            {each['type'] for each in template['resources'].values()})
         heat = self.useFixture(service.Service())
         stack = heat.stacks.parse(service.example('server.yaml'), {
             'image': 'i', 'flavor': 'f', 'network': 'n',
             'public_network': 'p'})
-        stack.strict_validate = False
-        stack.validate(validate_res_tmpl_only=True)
-        self.assertIn(stack['server'], stack.dependencies.required_by(
-            stack['port']))
+        self.assertEqual(
+            {'OS::Neutron::SecurityGroup', 'OS::Neutron::Port',
+             'OS::Nova::Server', 'OS::Neutron::FloatingIP'},
+            {each.type() for each in stack.values()})
+        for each in stack.values():
+            each.t.validate()
+            each.properties.validate(with_value=False)
+        for name in ('server', 'floating_ip'):
+            self.assertIn(stack[name], stack.dependencies.required_by(
+                stack['port']))
 
 
 def _free_port() -> int:

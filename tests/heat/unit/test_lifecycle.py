@@ -14,6 +14,7 @@
 
 import json
 
+from heat_docker import exception
 from tests.heat import stacks
 from tests.heat.unit import containers
 
@@ -259,7 +260,7 @@ class AdoptTest(containers.TestCase):
         self.assertState('CREATE_COMPLETE', stack)
         self.stacks.context = stacks.make_context()
         parsed = self.stacks.parse(json.dumps(text))
-        error = self.assertRaises(Exception, parsed.validate)
+        error = self.assertRaises(exception.Refused, parsed.validate)
         self.assertIn('no container web', str(error))
         self.assertEqual(['web'], self.running())
 

@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 
+from heat.common import exception as heat_exception
 from heat.engine import resources
 from oslo_service import backend
 import testtools
@@ -23,8 +24,8 @@ import testtools
 import heat_docker
 from heat_docker import client
 from heat_docker import conf
-from heat_docker import resource
 from heat_docker.plugins import docker_container
+from heat_docker import resource
 from tests.heat.unit import containers
 
 _TYPE = 'DockerInc::Docker::Container'
@@ -83,7 +84,8 @@ class LoadedTest(containers.TestCase):
         self.assertEqual({_TYPE: resource.DockerContainer},
                          docker_container.available_resource_mapping())
         stack = self.stacks.parse(containers.template(web={}))
-        error = self.assertRaises(Exception, stack.validate)
+        error = self.assertRaises(heat_exception.ResourceTypeUnavailable,
+                                  stack.validate)
         self.assertIn('Docker SDK for Python is not installed', str(error))
 
     def test_sdk_that_went_away(self):

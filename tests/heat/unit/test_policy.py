@@ -12,6 +12,7 @@
 
 """What the operator allows."""
 
+from heat.common import exception as heat_exception
 from heat.engine import properties as heat_properties
 import testtools
 
@@ -137,7 +138,8 @@ class ValidationTest(containers.TestCase):
     def test_no_engine(self):
         self.stacks.options.set(endpoints=[])
         stack = self.stacks.parse(containers.template(web={}))
-        error = self.assertRaises(Exception, stack.validate)
+        error = self.assertRaises(heat_exception.ResourceTypeUnavailable,
+                                  stack.validate)
         self.assertIn('named no Docker Engine', str(error))
 
     def test_judged_again_at_creation(self):
