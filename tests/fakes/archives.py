@@ -52,11 +52,23 @@ def busybox(binary: bytes = PLACEHOLDER) -> bytes:
 def config(layers: Iterable[bytes], architecture: str = 'amd64',
            **settings) -> bytes:
     """An image's config; ``settings`` are Cmd, Entrypoint, Labels, Env..."""
+    return config_of(map(digest, layers), architecture, **settings)
+
+
+def config_of(diff_ids: Iterable[str], architecture: str = 'amd64',
+              **settings) -> bytes:
+    """A config of layers that are known by their digests only."""
     return json.dumps({
         'architecture': architecture, 'os': 'linux', 'config': settings,
-        'rootfs': {'type': 'layers',
-                   'diff_ids': [digest(layer) for layer in layers]},
+        'rootfs': {'type': 'layers', 'diff_ids': list(diff_ids)},
     }, sort_keys=True).encode()
+
+
+def manifest(config: str, layers: Iterable[str],
+             tags: Iterable[str] | None = None) -> bytes:
+    """What names the config and the layers of an archive."""
+    return json.dumps([{'Config': config, 'Layers': list(layers),
+                        'RepoTags': list(tags) if tags else None}]).encode()
 
 
 def save(config: bytes, layers: Iterable[bytes],
@@ -67,9 +79,7 @@ def save(config: bytes, layers: Iterable[bytes],
     for layer in layers:
         names.append('%s/layer.tar' % digest(layer)[7:])
         members[names[-1]] = layer
-    manifest = [{'Config': next(iter(members)),
-                 'RepoTags': list(tags) if tags else None, 'Layers': names}]
-    members['manifest.json'] = json.dumps(manifest).encode()
+    members['manifest.json'] = manifest(next(iter(members)), names, tags)
     return tar(members)
 
 

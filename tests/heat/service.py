@@ -29,11 +29,16 @@ _PATIENCE_S = 120
 
 
 class Service(fixtures.Fixture):
-    """Calls return when the stack is in its final state."""
+    """Calls return when the stack is in its final state.
 
-    def __init__(self, *endpoints: str):
+    :param convergence: work as engines do by default: each resource is a
+        task for whichever engine gets the message
+    """
+
+    def __init__(self, *endpoints: str, convergence: bool = False):
         super().__init__()
         self._endpoints = endpoints
+        self._convergence = convergence
 
     def _setUp(self):
         self.stacks = self.useFixture(stacks.Stacks(*self._endpoints))
@@ -42,6 +47,10 @@ class Service(fixtures.Fixture):
         messaging.get_rpc_client()
         self._engine = service.EngineService('test', 'engine')
         self._engine.thread_group_mgr = service.ThreadGroupManager()
+        if self._convergence:
+            self.options.config(convergence_engine=True)
+            self._engine.start()
+            self.addCleanup(self._engine.stop)
 
     @property
     def context(self):
@@ -53,11 +62,12 @@ class Service(fixtures.Fixture):
             {'parameters': parameters}, {}, {})
         return self._settled(identity)
 
-    def update(self, stack: dict, template: str, **parameters) -> dict:
+    def update(self, stack: dict, template: str, rollback: bool = False,
+               **parameters) -> dict:
         self._engine.update_stack(
             self.context, stack['stack_identity'],
             template_format.parse(template), {'parameters': parameters}, {},
-            {})
+            {rpc_api.PARAM_DISABLE_ROLLBACK: not rollback})
         return self._settled(stack['stack_identity'])
 
     def act(self, action: str, stack: dict) -> dict:
@@ -81,10 +91,19 @@ class Service(fixtures.Fixture):
         while time.monotonic() < deadline:
             stack, = self._engine.show_stack(self.context, identity,
                                              resolve_outputs=False)
-            if stack[rpc_api.STACK_STATUS] != 'IN_PROGRESS':
+            if self._is_final(stack):
                 return stack
             time.sleep(0.1)
         raise AssertionError('in progress for too long: %s' % stack)
+
+    @staticmethod
+    def _is_final(stack: dict) -> bool:
+        # With convergence a failure is the last word only if nothing is
+        # rolled back.
+        rolls_back = (stack[rpc_api.STACK_ACTION] == 'UPDATE' and
+                      not stack[rpc_api.STACK_DISABLE_ROLLBACK])
+        status = stack[rpc_api.STACK_STATUS]
+        return status == 'COMPLETE' or status == 'FAILED' and not rolls_back
 
     def outputs(self, stack: dict) -> dict:
         shown, = self._engine.show_stack(

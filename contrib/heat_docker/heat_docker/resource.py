@@ -231,20 +231,27 @@ class DockerContainer(resource.Resource):
 
     def restore_prev_rsrc(self, convergence=False):
         """Bring back what prepare_for_replace has put aside."""
-        previous, replacement = self._around_replacement(convergence)
-        if replacement is not None and replacement.resource_id:
+        # A resource refers to its stack weakly: the stacks are named here to
+        # keep them.
+        if convergence:
+            replacement, _owner, _stack = resource.Resource.load(
+                self.context, self.replaced_by, self.stack.current_traversal,
+                True, self.stack.defn._resource_data)
             replacement.prepare_for_replace()
-        with previous._engine() as engine:
-            previous._unpark(engine)
+            self._bring_back()
+        else:
+            backup = self.stack._backup_stack()
+            self.prepare_for_replace()
+            backup.resources[self.name]._bring_back()
 
-    def _around_replacement(self, convergence):
-        if not convergence:
-            previous = self.stack._backup_stack().resources[self.name]
-            return previous, self
-        replacement, _stack_owner, _stack = resource.Resource.load(
-            self.context, self.replaced_by, self.stack.current_traversal,
-            True, self.stack.defn._resource_data)
-        return self, replacement
+    def _bring_back(self):
+        with self._engine() as engine:
+            name = self.data().get(_PARKED_NAME)
+            if name is not None:
+                engine.rename(self.resource_id, name)
+                self.data_delete(_PARKED_NAME)
+            if not self._job_done():
+                engine.start(self.resource_id)
 
     def _park(self, engine: client.Engine) -> None:
         info = engine.inspect(self.resource_id)
@@ -253,14 +260,6 @@ class DockerContainer(resource.Resource):
             name = info['Name'].lstrip('/')
             self.data_set(_PARKED_NAME, name)
             engine.rename(info['Id'], '%s-%s' % (name, info['Id'][:12]))
-
-    def _unpark(self, engine: client.Engine) -> None:
-        name = self.data().get(_PARKED_NAME)
-        if name is not None:
-            engine.rename(self.resource_id, name)
-            self.data_delete(_PARKED_NAME)
-        if not self._job_done():
-            engine.start(self.resource_id)
 
     # Existing containers
 

@@ -48,6 +48,9 @@ def build(settings) -> None:
     path = settings.state / 'image.tar'
     with tarfile.open(path, 'w') as layer:
         _fill(layer)
+    # Else the one before would stay, without a name.
+    shell.output(settings, ('docker', 'image', 'rm', settings_.IMAGE_TAG),
+                 check=False)
     shell.run(settings, (
         'docker', 'import', '--change', 'CMD ["/sbin/init"]',
         '--change', 'ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin',

@@ -32,6 +32,7 @@ import re
 
 from novadocker.i18n import _
 from novadocker.virt.docker import compression
+from novadocker.virt.docker import hashing
 from novadocker.virt.docker import imagemanifest
 from novadocker.virt.docker import layerscan
 from novadocker.virt.docker import tarstream
@@ -385,8 +386,8 @@ class _LayerCopy:
         self._repack = (compression.PaddedGzip(size) if packing == 'zstd'
                         else None)
         self.size = self._repack.size if self._repack else size
-        self._packed = hashlib.sha256()
-        self._unpacked = hashlib.sha256()
+        self._packed = hashing.Digest('sha256')
+        self._unpacked = hashing.Digest('sha256')
         self._unpacked_bytes = 0
 
     def copied(self, pieces, scan: layerscan.LayerScan) -> Iterator[bytes]:

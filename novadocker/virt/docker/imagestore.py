@@ -15,7 +15,6 @@
 from collections.abc import Iterable
 from collections.abc import Iterator
 import functools
-import hashlib
 import itertools
 import os
 
@@ -30,6 +29,7 @@ from oslo_utils import units
 from novadocker import conf
 from novadocker.i18n import _
 from novadocker.virt.docker import exception
+from novadocker.virt.docker import hashing
 from novadocker.virt.docker import pipe
 
 CONF = conf.CONF
@@ -150,11 +150,11 @@ def _file_blocks(path: str) -> Iterator[bytes]:
 def _hashed(blocks: Iterable[bytes], image: dict) -> Iterator[bytes]:
     """The blocks; an error after the last if Glance recorded others."""
     algorithm = image.get('os_hash_algo')
-    digest = hashlib.new(algorithm) if algorithm else None
+    taken = hashing.Digest(algorithm) if algorithm else None
     for block in blocks:
-        if digest:
-            digest.update(block)
+        if taken:
+            taken.update(block)
         yield block
-    if digest and digest.hexdigest() != image['os_hash_value']:
+    if taken and taken.hexdigest() != image['os_hash_value']:
         raise exception.DownloadError(image_id=image['id'], reason=_(
             'the data has another %s than Glance recorded') % algorithm)

@@ -28,6 +28,7 @@ from heat_docker.plugins import docker_container
 from heat_docker import resource
 from tests.heat.unit import containers
 
+_ROOT = os.path.join(os.path.dirname(__file__), '..', '..', '..')
 _TYPE = 'DockerInc::Docker::Container'
 
 
@@ -94,3 +95,22 @@ class LoadedTest(containers.TestCase):
         stack.delete()
         self.assertState('DELETE_FAILED', stack)
         self.assertIn('is not installed', stack.status_reason)
+
+
+class ImportTest(testtools.TestCase):
+    """Without the SDK, in a process of its own."""
+
+    def test_everything_can_be_imported(self):
+        program = (
+            'import sys; sys.modules["docker"] = None\n'
+            'import tests.heat\n'
+            'from heat_docker.plugins import docker_container\n'
+            'from heat_docker import client\n'
+            'docker_container.available_resource_mapping()\n'
+            'print(client.missing())\n')
+        answer = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', program], text=True,
+            capture_output=True, cwd=_ROOT)
+        self.assertEqual(0, answer.returncode, answer.stderr)
+        self.assertIn('Docker SDK for Python is not installed',
+                      answer.stdout)
