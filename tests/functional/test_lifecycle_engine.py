@@ -12,9 +12,88 @@
 
 """A server's life on Docker Engine, the kernel and Open vSwitch."""
 
+from unittest import mock
+
+import docker
+from nova import context
+from nova import objects
+from os_vif import exception as os_vif_exception
+
+from novadocker.virt.docker import names
+from novadocker.virt.docker import spec
+from tests.functional import engine
 from tests.functional import lifecycle
 from tests.functional import nova_case
+
+_MIB = 1024 * 1024
+
+# The first thing that the process does is to look around.
+_LOOK_AROUND = ('busybox ip address show eth0; busybox ip route; '
+                'busybox cat /etc/resolv.conf /etc/hosts; '
+                'busybox hostname; sleep 1000')
 
 
 class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
     backend_class = nova_case.RealBackend
+
+    def _inspect(self, name: str) -> dict:
+        with docker.APIClient(engine.URL, version='1.41') as api:
+            return api.inspect_container(name)
+
+    def test_network_is_complete_at_the_first_instruction(self):
+        server = self.boot(self.add_image(Cmd=['sh', '-c', _LOOK_AROUND]))
+        address = server['addresses']['private'][0]
+        log = self.driver.get_console_output(
+            None, self._instance(server)).decode()
+        self.assertIn('inet %s/24' % address['addr'], log)
+        self.assertIn('link/ether %s' % address['OS-EXT-IPS-MAC:mac_addr'],
+                      log)
+        self.assertIn('mtu 1450', log)
+        self.assertIn('LOWER_UP', log)
+        self.assertIn('default via 192.168.1.1 dev eth0', log)
+        self.assertIn('169.254.169.254 dev eth0', log)
+        self.assertIn('%s\t%s' % (address['addr'], server[
+            'OS-EXT-SRV-ATTR:hostname']), log.replace(' ', '\t'))
+        self.assertIn(server['OS-EXT-SRV-ATTR:hostname'], log.split())
+        self._delete_all_and_compare(server)
+
+    def _instance(self, server):
+        return objects.Instance.get_by_uuid(
+            context.get_admin_context(), server['id'])
+
+    def test_limits_and_labels(self):
+        server = self.boot(self.add_image(), networks='none')
+        answer = self._inspect(names.workload(server['id']))
+        limits = answer['HostConfig']
+        self.assertEqual(64 * _MIB, limits['Memory'])
+        self.assertEqual(64 * _MIB, limits['MemorySwap'])
+        self.assertEqual(10 ** 9, limits['NanoCpus'])
+        self.assertEqual(1024, limits['CpuShares'])
+        self.assertEqual(2048, limits['PidsLimit'])
+        self.assertEqual(['ALL'], limits['CapDrop'])
+        self.assertEqual(sorted(spec.CAPABILITIES),
+                         sorted(limits['CapAdd']))
+        self.assertEqual(['no-new-privileges'], limits['SecurityOpt'])
+        self.assertEqual('no', limits['RestartPolicy']['Name'])
+        self.assertFalse(limits['Privileged'])
+        self.assertEqual('private', limits['CgroupnsMode'])
+        labels = answer['Config']['Labels']
+        self.assertEqual(server['id'], labels[names.LABEL_UUID])
+        self.assertEqual(server['tenant_id'],
+                         labels[names.LABEL_PROJECT_ID])
+        self._delete_all_and_compare(server)
+
+    def test_port_that_cannot_be_plugged(self):
+        error = os_vif_exception.PlugException(vif='VIF', err='no bridge')
+        with mock.patch('os_vif.plug', side_effect=error):
+            server = self.boot(self.add_image(), expected_state='ERROR')
+        self.assertIn('no bridge', server['fault']['message'])
+        self._delete_all_and_compare(server)
+
+    def test_failed_spawns_leave_nothing_while_the_server_is_there(self):
+        """Nova keeps a server in ERROR until its user deletes it."""
+        with mock.patch('os_vif.plug', side_effect=os_vif_exception.
+                        PlugException(vif='VIF', err='no bridge')):
+            server = self.boot(self.add_image(), expected_state='ERROR')
+        self.assertEqual(self.before, self.backend.state())
+        self._delete_server(server)

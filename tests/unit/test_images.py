@@ -109,7 +109,7 @@ class LoadTest(driver_case.DriverCase):
         self.spawn()
         tags = self._tags()
         self.kernel.fail_next('plug', OSError('injected'))
-        self.assertRaises(exception.PlugFailed, self.spawn,
+        self.assertRaises(nova_exception.BuildAbortException, self.spawn,
                           self.instance(uuids.second))
         self.assertEqual(tags, self._tags())
 

@@ -16,7 +16,6 @@ from nova import exception as nova_exception
 from nova.network import model as network_model
 from oslo_utils.fixture import uuidsentinel as uuids
 
-from novadocker.virt.docker import exception
 from novadocker.virt.docker import model
 from novadocker.virt.docker import names
 from tests.fakes import archives
@@ -81,8 +80,9 @@ class SpawnTest(driver_case.DriverCase):
     def test_neutron_never_answers(self):
         self.virtapi.failure = nova_exception.InstanceEventTimeout()
         before = self.state()
-        self.assertRaises(
-            nova_exception.VirtualInterfaceCreateException, self.spawn)
+        self.assertRaisesRegex(
+            nova_exception.BuildAbortException, 'Neutron did not report',
+            self.spawn)
         self.assertEqual(before, self.state())
 
     def test_network_allocation_fails(self):
@@ -137,10 +137,12 @@ class SpawnFailureTest(driver_case.DriverCase):
         for verb in ('link_namespace', 'link_kind', 'build_interface',
                      'write_name_service'):
             self.kernel.fail_next(verb, OSError('injected'))
-            self.assertRaises(exception.PlugFailed, self.spawn)
+            self.assertRaisesRegex(nova_exception.BuildAbortException,
+                                   'injected', self.spawn)
             self.assertEqual(before, self.state(), verb)
         self.kernel.fail_next('plug', kernel.plug_error('injected'))
-        self.assertRaises(exception.PlugFailed, self.spawn)
+        self.assertRaisesRegex(nova_exception.BuildAbortException,
+                               'injected', self.spawn)
         self.assertEqual(before, self.state())
 
 

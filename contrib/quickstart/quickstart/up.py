@@ -96,12 +96,18 @@ def _python(settings, *words) -> None:
 
 
 def _services(settings) -> str:
-    """Start everything; fill the catalogue while the rest comes up."""
+    """Start everything; fill the catalogue while the APIs come up.
+
+    The rest is started afterwards: nova-conductor ends at once when its
+    user is unknown to Keystone.
+    """
     services.wait(settings, [services.broker(settings)])
     everything = services.openstack(settings)
-    started = services.start(settings, everything)
+    apis = [service for service in everything if service.port]
+    started = services.start(settings, apis)
     services.wait(settings, everything[:1])
     _python(settings, 'quickstart.catalogue')
+    started += services.start(settings, everything)
     services.wait(settings, everything)
     return '%d of %d started' % (started, len(everything))
 

@@ -366,14 +366,17 @@ def _is_of(container: model.Container | None, instance) -> bool:
 
 @contextlib.contextmanager
 def _abort_if_hopeless(instance):
-    """Keep Nova from trying other hosts with what no engine can run.
+    """Give up with the reason, where Nova would go on or hide it.
 
-    An InstanceNotFound amid a build would be taken for "deleted by the
-    user", who would never see a fault.
+    No host could run what InvalidSpec and Conflict are about. Of a port that
+    cannot be plugged Nova tells the user only that networks failed. An
+    InstanceNotFound amid a build would be taken for "deleted by the user",
+    who would never see a fault.
     """
     try:
         yield
     except (exception.InvalidSpec, exception.Conflict,
+            nova_exception.VirtualInterfaceCreateException,
             nova_exception.InstanceNotFound) as err:
         raise nova_exception.BuildAbortException(
             instance_uuid=instance.uuid, reason=err.format_message()) from err

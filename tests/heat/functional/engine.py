@@ -45,9 +45,12 @@ class RealEngine(fixtures.Fixture):
         with open(BUSYBOX, 'rb') as binary:
             return archives.busybox(binary.read())
 
-    def make_image(self, **settings) -> str:
-        tag = '%s/%s:1' % (NAMESPACE, uuid.uuid4().hex)
-        archive = archives.image(tag, layer=self.file_system(), **settings)
+    def make_image(self) -> str:
+        unique = uuid.uuid4().hex
+        tag = '%s/%s:1' % (NAMESPACE, unique)
+        # No two tests at work on one engine shall share an image.
+        archive = archives.image(tag, layer=self.file_system(),
+                                 Env=['UNIQUE=' + unique])
         for message in self.api.load_image(archive):
             if 'error' in message:
                 raise AssertionError(message)

@@ -32,7 +32,8 @@ class WebAndDatabaseTest(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.real = self.useFixture(engine.RealEngine())
-        self.heat = self.useFixture(service.Service(self.real.url))
+        self.heat = self.useFixture(service.Service(
+            self.real.url, convergence=True))
         self.addCleanup(self._remove_all)
         self.template = service.example('web-and-database.yaml')
         self.parameters = {'image': self.real.image,
