@@ -20,12 +20,12 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit
 
-PARTS=(unit pep8 docs functional eventlet)
+PARTS=(unit pep8 docs devstack functional eventlet)
 [[ ! -x tests/quickstart/run ]] || PARTS+=(quickstart)
-ROOTLESS=(unit pep8)
+ROOTLESS=(unit pep8 devstack)
 VENV=$PWD/.venv
 PACKAGES=(docker.io openvswitch-switch iproute2 busybox-static python3-venv
-    ca-certificates)
+    ca-certificates git)
 
 usage() {
     cat <<USAGE
@@ -206,6 +206,10 @@ part_pep8() {
 
 part_docs() {
     sphinx-build -q -W --keep-going -b html doc/source doc/build/html
+}
+
+part_devstack() {
+    tests/devstack/run
 }
 
 part_functional() {

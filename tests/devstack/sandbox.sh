@@ -57,14 +57,14 @@ make_box() {
     touch containers engine-images images groups installed
     export PATH=$BOX/bin:$BOX/stack/data/venv/bin
     export DOCKER_SOCKET=$BOX/docker.sock
-    write_local_conf "enable_plugin nova-docker https://example.org/nova-docker"
+    write_local_conf "enable_plugin nova-docker https://example.org/x"
 }
 
 copy_plugin() {
     mkdir -p "$1/contrib/heat_docker"
     cp -r "$REPO"/{devstack,etc,setup.cfg} "$1"
     cp -r "$REPO/contrib/devstack" "$1/contrib"
-    printf '[metadata]\nname = nova-docker-heat\n' \
+    printf '[metadata]\nname = heat-docker\n' \
         >"$1/contrib/heat_docker/setup.cfg"
 }
 
