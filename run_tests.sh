@@ -20,9 +20,9 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit
 
-PARTS=(unit pep8 docs devstack functional eventlet)
+PARTS=(unit pep8 docs devstack heat-unit functional eventlet heat)
 [[ ! -x tests/quickstart/run ]] || PARTS+=(quickstart)
-ROOTLESS=(unit pep8 devstack)
+ROOTLESS=(unit pep8 devstack heat-unit)
 VENV=$PWD/.venv
 PACKAGES=(docker.io openvswitch-switch iproute2 busybox-static python3-venv
     ca-certificates git)
@@ -35,8 +35,8 @@ Without an option everything is run, which takes root or sudo, Debian 12 or
 Ubuntu 24.04 (elsewhere: install Docker Engine and Open vSwitch first).
 
   --unit        only what needs no root: unit tests and style
-  --functional  only the tests on a real engine and kernel, on native
-                threads and on eventlet
+  --functional  only the tests on a real engine and kernel: Nova on native
+                threads and on eventlet, and Heat
   --quickstart  only the end-to-end test of contrib/quickstart
   --part NAME   only this part: ${PARTS[*]}
   -h, --help    this text
@@ -62,7 +62,7 @@ parse_options() {
     while (($#)); do
         case $1 in
         --unit) wanted+=("${ROOTLESS[@]}") ;;
-        --functional) wanted+=(functional eventlet) ;;
+        --functional) wanted+=(functional eventlet heat) ;;
         --quickstart) wanted+=(quickstart) ;;
         --part)
             [[ " ${PARTS[*]} " == *" ${2:-} "* ]] ||
@@ -81,7 +81,7 @@ parse_options() {
 needs_root() {
     local part
     for part in "${wanted[@]}"; do
-        [[ $part =~ ^(functional|eventlet|quickstart)$ ]] && return 0
+        [[ $part =~ ^(functional|eventlet|heat|quickstart)$ ]] && return 0
     done
     return 1
 }
@@ -218,6 +218,15 @@ part_functional() {
 
 part_eventlet() {
     OS_NOVA_DISABLE_EVENTLET_PATCHING=false part_functional
+}
+
+# Never on eventlet, which heat-engine of this release does not use.
+part_heat-unit() {
+    stestr --test-path ./tests/heat/unit run --concurrency 2
+}
+
+part_heat() {
+    stestr --test-path ./tests/heat/functional run --concurrency 2
 }
 
 part_quickstart() {

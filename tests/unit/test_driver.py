@@ -12,6 +12,7 @@
 
 """The driver as nova-compute meets it: start, host, loss of the engine."""
 
+import collections
 from unittest import mock
 
 from nova.compute import power_state
@@ -115,6 +116,20 @@ class HostTest(driver_case.DriverCase):
         self.assertGreater(inventory[orc.DISK_GB]['total'], 0)
         self.assertEqual({hostops.TRAIT_DOCKER},
                          tree.data(driver_case.HOST).traits)
+
+    def test_disk_limit_on_xfs_takes_project_quotas(self):
+        Mount = collections.namedtuple('Mount', 'mountpoint opts')
+        status = {'Driver': 'overlay2', 'DockerRootDir': '/srv/docker',
+                  'DriverStatus': [['Backing Filesystem', 'xfs']]}
+        for opts, expected in (('rw,prjquota', True), ('rw,pquota', True),
+                               ('rw,noquota', False)):
+            mounts = [Mount('/', 'rw,pquota'), Mount('/srv', opts),
+                      Mount('/srv/docker-other', 'rw,pquota')]
+            with mock.patch.dict(self.engine.information, status), \
+                    mock.patch('psutil.disk_partitions',
+                               return_value=mounts):
+                engine = self.driver._host.refresh()
+            self.assertEqual(expected, engine.limits_root_disk, opts)
 
     def test_disk_limit_is_a_trait(self):
         tree = provider_tree.ProviderTree()

@@ -82,7 +82,7 @@ class WorkloadTest(base.TestCase):
 
     def test_root_disk_is_limited_where_the_engine_can(self):
         self.assertEqual(0, self._build().root_bytes)
-        engine = dataclasses.replace(ENGINE, storage_driver='btrfs')
+        engine = dataclasses.replace(ENGINE, limits_root_disk=True)
         self.assertEqual(units.Gi, self._build(engine=engine).root_bytes)
 
     def test_secure_by_default(self):

@@ -12,6 +12,7 @@
 
 """The host: which engine it has, what it offers, how it is doing."""
 
+import dataclasses
 import math
 import os
 
@@ -26,7 +27,6 @@ import psutil
 from nova.objects import fields
 from novadocker import conf
 from novadocker.virt.docker import model
-from novadocker.virt.docker import spec
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class HostOps:
             LOG.warning('Live restore is off: a restart of the engine stops '
                         'every server of this host. Set "live-restore": true '
                         'in /etc/docker/daemon.json.')
-        if not spec.can_limit_root_disk(engine):
+        if not engine.limits_root_disk:
             LOG.warning('The storage driver %s cannot limit the size of a '
                         "server's disk: flavors' root_gb is counted by "
                         'Placement but not enforced.', engine.storage_driver)
@@ -79,7 +79,9 @@ class HostOps:
 
     def refresh(self) -> model.EngineInfo:
         """Ask the engine about itself again."""
-        self._engine = self._client.info()
+        info = self._client.info()
+        self._engine = dataclasses.replace(
+            info, limits_root_disk=_can_limit_root_disk(info))
         return self._engine
 
     def uptime(self) -> str:
@@ -134,12 +136,35 @@ class HostOps:
     def traits(self) -> dict[str, bool]:
         """Each trait of ours, and whether the host has it now."""
         return {TRAIT_DOCKER: True,
-                TRAIT_ROOT_DISK_LIMIT: spec.can_limit_root_disk(self.engine)}
+                TRAIT_ROOT_DISK_LIMIT: self.engine.limits_root_disk}
 
 
 def _uses_tls() -> bool:
     return bool(CONF.docker.ca_file or CONF.docker.cert_file or
                 CONF.docker.api_insecure)
+
+
+def _can_limit_root_disk(engine: model.EngineInfo) -> bool:
+    """Whether the engine enforces ``--storage-opt size``.
+
+    https://docs.docker.com/reference/cli/docker/container/run/#storage-opt
+    """
+    if engine.storage_driver in ('btrfs', 'zfs'):
+        return True
+    return (engine.storage_driver == 'overlay2' and
+            engine.storage_status.get('Backing Filesystem') == 'xfs' and
+            _has_project_quota(engine.root_directory))
+
+
+def _has_project_quota(directory: str) -> bool:
+    """Whether the file system of a directory counts by project."""
+    mounts = [mount for mount in psutil.disk_partitions(all=True)
+              if os.path.commonpath([mount.mountpoint, directory]) ==
+              mount.mountpoint]
+    if not mounts:
+        return False
+    nearest = max(mounts, key=lambda mount: len(mount.mountpoint))
+    return bool({'prjquota', 'pquota'} & set(nearest.opts.split(',')))
 
 
 def _inventory(total: int, reserved: int, ratio: float) -> dict:

@@ -76,7 +76,11 @@ class Image:
 
 @dataclasses.dataclass(frozen=True)
 class EngineInfo:
-    """What the engine says of itself and of its host."""
+    """What the engine says of itself and of its host.
+
+    ``limits_root_disk`` tells whether it can enforce the size of a
+    container's file system, which it does not say: HostOps finds out.
+    """
 
     version: str
     api_version: str
@@ -91,6 +95,7 @@ class EngineInfo:
     live_restore: bool = False
     runtimes: tuple[str, ...] = ()
     security_options: tuple[str, ...] = ()
+    limits_root_disk: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

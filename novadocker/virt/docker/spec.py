@@ -166,20 +166,8 @@ def refuse_unsupported(instance, image_meta, block_device_info) -> None:
             instance_uuid=instance.uuid, reason=reason)
 
 
-def can_limit_root_disk(engine: model.EngineInfo) -> bool:
-    """Whether the engine enforces a size of a container's file system.
-
-    https://docs.docker.com/reference/cli/docker/container/run/#storage-opt
-    """
-    if engine.storage_driver in ('btrfs', 'zfs'):
-        return True
-    # The engine does not tell whether xfs is mounted with pquota, and
-    # refuses the size without it, so only what is sure is used.
-    return False
-
-
 def _root_bytes(instance, engine: model.EngineInfo) -> int:
-    if not can_limit_root_disk(engine):
+    if not engine.limits_root_disk:
         return 0
     return instance.flavor.root_gb * units.Gi
 
