@@ -93,5 +93,3 @@ def network_info(number: int, bridge: str) -> network_model.NetworkInfo:
     return network_model.NetworkInfo([ports.port(
         number, ports.subnet('10.0.0.0/24', '10.0.0.5', gateway='10.0.0.1'),
         bridge=bridge, active=True)])
-
-
