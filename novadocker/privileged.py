@@ -152,6 +152,26 @@ def link_kind(name: str) -> str:
 
 
 @ctxt.entrypoint
+def first_namespace(paths: Sequence[str]) -> str:
+    """The first of these paths at which there is a network namespace.
+
+    An engine's own handle is a mount, which a process with mounts of its
+    own may see as an empty file.
+
+    :raises: ValueError; OSError of the last path if there is none
+    """
+    *others, last = paths
+    for path in others:
+        try:
+            with _namespace(path):
+                return path
+        except OSError:
+            continue
+    with _namespace(last):
+        return last
+
+
+@ctxt.entrypoint
 def build_interface(netns_path: str, host_name: str, name: str, mac: str,
                     mtu: int, addresses: Sequence[str],
                     routes: Sequence[tuple[str, str]],

@@ -27,7 +27,7 @@ import os_vif
 from os_vif import exception as os_vif_exception
 
 _PRIVILEGED = ('start_daemon', 'link_namespace', 'unlink_namespace',
-               'link_kind', 'build_interface', 'set_master',
+               'link_kind', 'first_namespace', 'build_interface', 'set_master',
                'delete_interface', 'write_name_service')
 _OS_VIF = ('initialize', 'plug', 'unplug')
 
@@ -126,6 +126,9 @@ class FakeKernel(fixtures.Fixture):
 
     def _unlink_namespace(self, link, root_helper):
         self.netns_links.pop(link, None)
+
+    def _first_namespace(self, paths):
+        return paths[0]
 
     def _link_kind(self, name):
         return self.kinds.get(name, '')

@@ -18,6 +18,7 @@ import hashlib
 import ipaddress
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from unittest import mock
 import fixtures
 
 from novadocker.virt.docker import exception
+from novadocker.virt.docker import names
 from novadocker.virt.docker import networkops
 from tests import base
 from tests.contract import network_contract
@@ -188,6 +190,21 @@ class NetworkTest(network_contract.NetworkContract, _Network):
         self.plug([self.ipv4_port()], sandbox)
         self.assertEqual(before, [os.stat(path).st_ino for path in (
             sandbox.resolv_conf_path, sandbox.hosts_path)])
+
+    def test_handle_that_only_the_engine_sees_as_a_namespace(self):
+        """As in a service with mounts of its own: an empty file."""
+        sandbox = self.new_sandbox()
+        directory = '/run/novadocker-test-%d' % os.getpid()
+        os.makedirs(directory + '/netns')
+        self.addCleanup(shutil.rmtree, directory)
+        handle = directory + '/netns/0123456789ab'
+        with open(handle, 'w'):
+            pass
+        self.plug([self.ipv4_port()],
+                  dataclasses.replace(sandbox, netns_path=handle))
+        self.assertEqual(
+            '/proc/%d/ns/net' % sandbox.pid,
+            self.netns_target(names.netns_link(self.instance.uuid)))
 
     def test_files_of_an_engine_with_its_own_user_namespace(self):
         sandbox = self.new_sandbox()

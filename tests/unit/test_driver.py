@@ -260,12 +260,16 @@ class PowerTest(driver_case.DriverCase):
         """All containers are dead, and namespaces are new."""
         self.client.kill(names.workload(uuids.server))
         self.client.kill(names.sandbox(uuids.server))
+        before = len(self.kernel.calls)
         self.driver.resume_state_on_host_boot(
             self.context, self.server, self.network_info, None)
         self.assertEqual(power_state.RUNNING, self._state())
         sandbox = self.client.get_container(names.sandbox(uuids.server))
         self.assertEqual(
             {'eth0'}, set(self.kernel.interfaces(sandbox.netns_path)))
+        # Open vSwitch has to forget the device that is gone.
+        calls = self.kernel.calls[before:]
+        self.assertLess(calls.index('unplug'), calls.index('plug'))
 
     def test_replug_at_service_start(self):
         self.kernel.links.clear()

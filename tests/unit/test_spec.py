@@ -190,6 +190,14 @@ class SandboxTest(base.TestCase):
         self.assertEqual((), built.cap_add)
 
 
+    def test_host_names_that_the_kernel_does_not_take(self):
+        for name, expected in (('a' * 80, 'a' * 64),
+                               ('web.%s' % ('d' * 60), 'web.' + 'd' * 60),
+                               ('web.%s' % ('d' * 80), 'web')):
+            self.assertEqual(expected, spec.sandbox(
+                instance(hostname=name), 'host-1', 'sandbox:1').hostname)
+
+
 class RefuseUnsupportedTest(base.TestCase):
     def _refused(self, pattern, image=None, bdi=None, **changes):
         image_meta = objects.ImageMeta.from_dict(

@@ -182,13 +182,26 @@ class ContainerOps:
         :raises: InstanceNotFound
         """
         container = self._get(instance)
-        sandbox = self._sandboxes.ensure_running(instance, self._host.name)
+        sandbox = self._running_sandbox(instance, network_info)
         container = self._in_sandbox(instance, container, sandbox)
         self._networks.plug_all(instance, network_info, sandbox)
         if container.state == model.PAUSED:
             self._client.unpause(container.id)
         else:
             self._client.start(container.id)
+
+    def _running_sandbox(self, instance, network_info) -> model.Container:
+        """The sandbox; where its namespace is lost, nothing is plugged.
+
+        The veths went with the namespace, but Open vSwitch keeps their
+        ports, and on the userspace datapath it goes on to use the lost
+        device even when another of its name is made.
+        """
+        sandbox = self._sandboxes.find_running(instance)
+        if sandbox is not None:
+            return sandbox
+        self._networks.unplug_all(instance, network_info)
+        return self._sandboxes.revive(instance, self._host.name)
 
     def reboot_soft(self, instance, network_info) -> None:
         """Stop as power_off does and start; else reboot hard."""
@@ -267,8 +280,8 @@ class ContainerOps:
         if container is None or container.state not in (
                 model.RUNNING, model.PAUSED):
             return
-        sandbox = self._client.find_container(names.sandbox(instance.uuid))
-        if sandbox is not None and sandbox.state == model.RUNNING:
+        sandbox = self._sandboxes.find_running(instance)
+        if sandbox is not None:
             self._networks.plug_all(instance, network_info, sandbox)
 
     def unplug(self, instance, network_info) -> None:

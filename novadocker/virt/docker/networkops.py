@@ -122,8 +122,8 @@ class NetworkOps:
         """
         vifs = list(network_info)
         _refuse_unsupported(vifs)
-        namespace = _namespace(sandbox)
         with _plug_errors(_("of the server")):
+            namespace = privileged.first_namespace(_namespaces(sandbox))
             privileged.link_namespace(
                 namespace, names.netns_link(instance.uuid),
                 utils.get_root_helper())
@@ -200,11 +200,12 @@ def _refuse_unsupported(vifs: Iterable[network_model.VIF]) -> None:
             raise exception.PlugFailed(port=vif['id'], reason=reason)
 
 
-def _namespace(sandbox: model.Container) -> str:
-    """The engine's handle, which survives its process, or the process's."""
+def _namespaces(sandbox: model.Container) -> list[str]:
+    """The engine's handle, which survives its process, and the process's."""
+    paths = ['/proc/%d/ns/net' % sandbox.pid] if sandbox.pid else []
     if privileged.NETNS_PATH.fullmatch(sandbox.netns_path):
-        return sandbox.netns_path
-    return '/proc/%d/ns/net' % sandbox.pid
+        paths.insert(0, sandbox.netns_path)
+    return paths
 
 
 def _build(interface: model.Interface, namespace: str) -> bool:

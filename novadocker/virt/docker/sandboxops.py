@@ -68,19 +68,20 @@ class SandboxOps:
             self._client.remove(container_id)
             raise
 
-    def ensure_running(self, instance, host: str) -> model.Container:
-        """The server's sandbox, started or made anew if need be.
+    def find_running(self, instance) -> model.Container | None:
+        """The server's sandbox, if its namespace is there."""
+        found = self._client.find_container(names.sandbox(instance.uuid))
+        if found is None or found.state != model.RUNNING:
+            return None
+        return found
 
-        A sandbox that was started has an empty namespace of its own; plug
-        the server's ports again.
-        """
+    def revive(self, instance, host: str) -> model.Container:
+        """Start the sandbox, or make a new one; its namespace is empty."""
         found = self._client.find_container(names.sandbox(instance.uuid))
         if found is None:
             LOG.warning('The sandbox is gone; making a new one',
                         instance=instance)
             return self.create(instance, host)
-        if found.state == model.RUNNING:
-            return found
         self._client.start(found.id)
         return self._client.get_container(found.id)
 

@@ -60,6 +60,9 @@ _SANDBOX_SYSCTLS = {
 _SANDBOX_MEMORY_BYTES = 16 * units.Mi
 _SANDBOX_PIDS_LIMIT = 4
 
+# HOST_NAME_MAX of Linux.
+_HOSTNAME_LENGTH = 64
+
 ENTRYPOINT_PROPERTY = 'docker_entrypoint'
 COMMAND_PROPERTY = 'docker_command'
 OLD_COMMAND_PROPERTY = 'os_command_line'
@@ -75,7 +78,7 @@ def sandbox(instance, host: str, image: str) -> model.ContainerSpec:
         image=image,
         labels=labels(instance, host, names.ROLE_SANDBOX),
         network_mode='none',
-        hostname=instance.hostname,
+        hostname=_hostname(instance.hostname),
         read_only=True,
         memory_bytes=_SANDBOX_MEMORY_BYTES,
         pids_limit=_SANDBOX_PIDS_LIMIT,
@@ -141,6 +144,13 @@ def labels(instance, host: str, role: str) -> dict[str, str]:
         names.LABEL_IMAGE: instance.image_ref or '',
         names.LABEL_FLAVOR: instance.flavor.name,
     }
+
+
+def _hostname(name: str) -> str:
+    """What sethostname(2) takes of a name; /etc/hosts has all of it."""
+    if len(name) <= _HOSTNAME_LENGTH:
+        return name
+    return name.partition('.')[0][:_HOSTNAME_LENGTH]
 
 
 def refuse_unsupported(instance, image_meta, block_device_info) -> None:
