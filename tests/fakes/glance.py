@@ -53,6 +53,14 @@ class StreamingGlance(nova_glance.GlanceFixture):
     def data(self, image_id: str) -> bytes:
         return self._imagedata.get(image_id, self.sample)
 
+    def detail(self, context, filters=None, **_order):
+        """Newest first, as Nova asks; filters are of properties."""
+        wanted = {key.removeprefix('property-'): value
+                  for key, value in (filters or {}).items()
+                  if key.startswith('property-')}
+        return [image for image in reversed(super().detail(context))
+                if wanted.items() <= image['properties'].items()]
+
     def download(self, context, image_id, data=None, dst_path=None,
                  trusted_certs=None):
         self.show(context, image_id)

@@ -146,6 +146,18 @@ class LifecycleScenarios:
         self.assertEqual({'kept'}, self._files(snapshot) & {'kept'})
         self._delete_all_and_compare(server, again)
 
+    def test_backup_rotation(self):
+        server = self.boot(self.add_image(), networks='none')
+        for name in ('monday', 'tuesday'):
+            self.api.post_server_action(server['id'], {'createBackup': {
+                'name': name, 'backup_type': 'daily', 'rotation': 1}})
+            self._wait_for_server_parameter(
+                server, {'OS-EXT-STS:task_state': None})
+        kept = {image['name'] for image in self.glance.images.values()}
+        self.assertIn('tuesday', kept)
+        self.assertNotIn('monday', kept)
+        self._delete_all_and_compare(server)
+
     def _active_image(self, name):
         image, = [image for image in self.glance.images.values()
                   if image['name'] == name]
