@@ -40,12 +40,14 @@ class VirtAPI(nova_fake.FakeVirtAPI):
         super().__init__()
         self.awaited: list = []
         self.failure: Exception | None = None
+        self.when_wired = lambda: None
 
     @contextlib.contextmanager
     def wait_for_instance_event(self, instance, event_names, timeout=300,
                                 error_callback=None):
         self.awaited += event_names
         yield
+        self.when_wired()
         if self.failure and event_names:
             raise self.failure
 

@@ -25,17 +25,24 @@ from tests.unit import driver_case
 
 class SpawnTest(driver_case.DriverCase):
     def test_network_is_complete_before_the_process_starts(self):
+        seen = []
+
+        def look():
+            sandbox = self.client.get_container(
+                names.sandbox(uuids.server))
+            seen.append((
+                self.client.get_container(
+                    names.workload(uuids.server)).state,
+                set(self.kernel.interfaces(sandbox.netns_path)),
+                set(self.kernel.files), len(self.kernel.ports)))
+            seen.append({sandbox.resolv_conf_path, sandbox.hosts_path})
+
+        self.virtapi.when_wired = look
         self.spawn()
-        started = [path for method, path in self.fake_engine.calls
-                   if path.endswith('/start')]
-        plugged = self.kernel.calls.index('plug')
-        self.assertEqual(2, len(started))
-        self.assertEqual(
-            'write_name_service', self.kernel.calls[-1])
-        self.assertLess(plugged, len(self.kernel.calls))
-        sandbox = self.client.get_container(names.sandbox(uuids.server))
-        self.assertEqual(
-            {'eth0'}, set(self.kernel.interfaces(sandbox.netns_path)))
+        (state, interfaces, files, ports), expected_files = seen
+        self.assertEqual((model.CREATED, {'eth0'}, 1),
+                         (state, interfaces, ports))
+        self.assertEqual(expected_files, files)
         self.assertEqual([('network-vif-plugged',
                            self.network_info[0]['id'])],
                          self.virtapi.awaited)

@@ -21,6 +21,7 @@ import sys
 
 import openstack
 
+from quickstart import heat
 from quickstart import names
 from quickstart import settings as settings_
 
@@ -49,6 +50,8 @@ def fill(settings) -> None:
     demo = _project(cloud, names.DEMO)
     _user(cloud, names.DEMO, settings.secrets()[names.DEMO], demo, ('member',))
     _endpoints(cloud, settings)
+    if heat.wanted(settings):
+        heat.register(settings, cloud)
 
 
 def _project(cloud, name):

@@ -31,7 +31,8 @@ def main(command, arguments) -> int:
     options = _parser(command).parse_args(arguments)
     settings = settings_.Settings(
         pathlib.Path(options.data_dir).absolute(),
-        dev=getattr(options, 'dev', False))
+        dev=getattr(options, 'dev', False),
+        with_heat=getattr(options, 'with_heat', False))
     try:
         return _COMMANDS[command](settings, options)
     except problem.Problem as exc:
@@ -52,6 +53,9 @@ def _parser(command) -> argparse.ArgumentParser:
         parser.add_argument(
             '--dev', action='store_true',
             help='install the driver in editable mode')
+        parser.add_argument(
+            '--with-heat', action='store_true',
+            help='add Heat and a first stack; the cloud has them from then on')
     if command == 'down':
         parser.add_argument(
             '--keep', action='store_true',

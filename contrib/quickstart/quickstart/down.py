@@ -18,6 +18,7 @@ import pathlib
 import shutil
 
 from quickstart import engine
+from quickstart import heat
 from quickstart import network
 from quickstart import problem
 from quickstart import processes
@@ -38,8 +39,9 @@ def run(settings, keep) -> None:
         return
     settings.log.mkdir(exist_ok=True)
     images = [] if keep else stores.glance_images(settings)
+    labels = [engine.label(settings), *_stack_labels(settings)]
     _stop_openstack(settings)
-    _containers(settings, keep, images)
+    _containers(settings, keep, images, labels)
     _stop_rest(settings)
     if keep:
         print('Data and stopped servers are kept in %s' % settings.directory)
@@ -48,22 +50,33 @@ def run(settings, keep) -> None:
         print('Removed %s' % settings.directory)
 
 
+def _stack_labels(settings) -> list[str]:
+    """What containers carry that stacks made without Nova."""
+    if not heat.wanted(settings):
+        return []
+    return ['%s=%s' % (heat.PROJECT_LABEL, project)
+            for project in stores.projects(settings)]
+
+
 def _stop_openstack(settings) -> None:
-    everything = services.openstack(settings)
+    everything = [*services.openstack(settings),
+                  *heat.all_services(settings)]
     processes.stop_all(settings, [each.process for each in everything])
     print('OpenStack is stopped')
 
 
-def _containers(settings, keep, images) -> None:
+def _containers(settings, keep, images, labels) -> None:
     """Containers, then the namespaces' names that pointed into them."""
     if not engine.answers():
         return
     names = _links(settings)
+    ids = engine.containers_with(settings, *labels)
     if keep:
-        engine.stop_containers(settings)
+        engine.stop_containers(settings, ids)
         print('Servers are stopped')
     else:
-        print('%d containers removed' % engine.remove_containers(settings))
+        print('%d containers removed' %
+              engine.remove_containers(settings, ids))
         engine.remove_images(settings, images)
     for link in names:
         link.unlink(missing_ok=True)

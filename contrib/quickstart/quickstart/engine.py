@@ -90,20 +90,23 @@ def label(settings) -> str:
 
 def containers(settings) -> list[str]:
     """Ids of the containers that this cloud's nova-compute made."""
-    return shell.output(settings, (
+    return containers_with(settings, label(settings))
+
+
+def containers_with(settings, *labels) -> list[str]:
+    """Ids of the containers that carry any of the labels."""
+    return [each for wanted in labels for each in shell.output(settings, (
         'docker', 'ps', '--all', '--quiet', '--no-trunc', '--filter',
-        'label=' + label(settings)), check=False).split()
+        'label=' + wanted), check=False).split()]
 
 
-def stop_containers(settings) -> None:
-    ids = containers(settings)
+def stop_containers(settings, ids) -> None:
     if ids:
         shell.run(settings, ('docker', 'stop', '--time', 3, *ids), 'down')
 
 
-def remove_containers(settings) -> int:
-    """Remove the cloud's containers with their anonymous volumes."""
-    ids = containers(settings)
+def remove_containers(settings, ids) -> int:
+    """Remove containers with their anonymous volumes."""
     if ids:
         shell.run(settings, ('docker', 'rm', '--force', '--volumes', *ids),
                   'down')

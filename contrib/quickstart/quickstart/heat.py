@@ -14,7 +14,7 @@
 
 Installed beside the rest of the cloud, into the same virtualenv; the pins
 are those of constraints.txt and of heat/constraints.txt. Nothing of it is
-done unless it is asked for.
+done unless it is asked for, once: a cloud that has Heat keeps it.
 """
 
 import json
@@ -24,14 +24,19 @@ import string
 from quickstart import processes
 from quickstart import services
 from quickstart import settings as settings_
-from quickstart import shell
-
-PORT = 18004
 
 _FILES = settings_.QUICKSTART / 'heat'
 CONSTRAINTS = _FILES / 'constraints.txt'
-REQUIREMENTS = ('openstack-heat', 'python-heatclient',
-                str(settings_.CHECKOUT / 'contrib/heat_docker'))
+PLUGIN = settings_.CHECKOUT / 'contrib/heat_docker'
+REQUIREMENTS = ('openstack-heat', 'python-heatclient', str(PLUGIN))
+EXAMPLES = PLUGIN / 'examples'
+# Of each container that a stack makes, beside the cloud's servers.
+PROJECT_LABEL = 'org.openstack.heat.project_id'
+
+
+def wanted(settings) -> bool:
+    """Whether this cloud has Heat, or is about to get it."""
+    return settings.with_heat or _conf(settings).exists()
 
 
 def own_secrets(settings) -> dict[str, str]:
@@ -64,22 +69,30 @@ def configure(settings) -> bool:
     return True
 
 
-def ensure_database(settings) -> None:
-    """Make the database, unless it is there, and bring it up to date."""
-    shell.run(settings, (
-        'mariadb', '--no-defaults', '--user=root',
-        '--socket=%s' % settings.database_socket,
-        '--execute=CREATE DATABASE IF NOT EXISTS heat CHARACTER SET utf8mb4; '
-        'GRANT ALL ON heat.* TO quickstart@localhost'), 'mariadb')
-    shell.run(settings, (settings.tool('heat-manage'), '--config-file',
-                         _conf(settings), 'db_sync'), 'schema-heat')
+def schema(settings) -> list[list]:
+    """Commands that make the database and bring it up to date.
+
+    The other databases are there from the start; this one may come later.
+    """
+    return [
+        ['mariadb', '--no-defaults', '--user=root',
+         '--socket=%s' % settings.database_socket,
+         '--execute=CREATE DATABASE IF NOT EXISTS heat '
+         'CHARACTER SET utf8mb4; '
+         'GRANT ALL ON heat.* TO quickstart@localhost'],
+        [settings.tool('heat-manage'), '--config-file', _conf(settings),
+         'db_sync'],
+    ]
 
 
 def all_services(settings) -> list[services.Service]:
-    """heat-api under uwsgi and heat-engine; for services.start and wait."""
+    """heat-api under uwsgi and heat-engine, if the cloud has them."""
+    if not wanted(settings):
+        return []
     return [
         services.Service(processes.Process('heat-api', _api(settings)),
-                         'heat'),
+                         'heat', port='heat',
+                         ready=services.http_answers('heat')),
         services.Service(processes.Process('heat-engine', (
             settings.tool('heat-engine'), '--config-file',
             _conf(settings))), 'heat'),
@@ -103,16 +116,15 @@ def register(settings, cloud) -> None:
     if identity.find_role('heat_stack_user') is None:
         identity.create_role(name='heat_stack_user')
     if identity.find_service('heat') is None:
-        _register_endpoints(identity)
+        _register_endpoints(settings, identity)
 
 
-def _register_endpoints(identity) -> None:
+def _register_endpoints(settings, identity) -> None:
     service = identity.create_service(name='heat', type='orchestration')
     for interface in ('public', 'internal', 'admin'):
         identity.create_endpoint(
             service_id=service.id, interface=interface,
-            url='http://%s:%d/v1/%%(project_id)s' % (
-                settings_.LOOPBACK, PORT),
+            url='%s/v1/%%(project_id)s' % settings.url('heat'),
             region_id=settings_.REGION)
 
 
@@ -126,7 +138,8 @@ def _api(settings) -> tuple:
         '/usr/bin/uwsgi-core', '--plugin', 'python3',
         '--home', settings.venv, '--module', 'heat.wsgi.api:application',
         '--pyargv', '--config-file %s' % _conf(settings),
-        '--http-socket', '%s:%d' % (settings_.LOOPBACK, PORT),
+        '--http-socket', '%s:%d' % (settings_.LOOPBACK,
+                                    settings_.PORTS['heat']),
         '--master', '--processes', 1, '--threads', 4,
         '--enable-threads', '--lazy-apps', '--need-app', '--die-on-term',
         '--buffer-size', 65535, '--disable-logging',

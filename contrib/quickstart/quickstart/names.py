@@ -22,6 +22,7 @@ NETWORK = 'private'
 PUBLIC = 'public'
 ROUTER = 'router'
 SERVER = 'first'
+STACK = 'hello'
 FLAVOR = 'c1.micro'
 
 # name, vcpus, MiB of memory, GiB of disk

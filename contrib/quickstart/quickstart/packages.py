@@ -17,6 +17,7 @@ import hashlib
 import os
 import pathlib
 
+from quickstart import heat
 from quickstart import settings as settings_
 from quickstart import shell
 
@@ -124,6 +125,33 @@ def install_tempest(settings) -> None:
         _marker(settings.tempest_venv).write_text(fingerprint)
 
 
+def heat_installed(settings) -> bool:
+    return (_heat_marker(settings).exists() and
+            _heat_marker(settings).read_text() == _heat_fingerprint())
+
+
+def install_heat(settings) -> str:
+    """Install Heat and the plugin of this checkout beside the rest."""
+    _install(settings, settings.venv, (
+        '--constraint', heat.CONSTRAINTS, '--reinstall-package',
+        'heat-docker', *heat.REQUIREMENTS))
+    _heat_marker(settings).write_text(_heat_fingerprint())
+    return 'Heat, its client and DockerInc::Docker::Container'
+
+
+def _heat_marker(settings) -> pathlib.Path:
+    return settings.venv / 'quickstart-heat'
+
+
+def _heat_fingerprint() -> str:
+    return _fingerprint(_CONSTRAINTS, heat.CONSTRAINTS,
+                        heat.PLUGIN / 'setup.cfg', *_plugin())
+
+
+def _plugin() -> list[pathlib.Path]:
+    return sorted(heat.PLUGIN.glob('heat_docker/**/*.py'))
+
+
 def _install(settings, venv, what) -> None:
     """Install in seconds what pip alone takes minutes for."""
     python = venv / 'bin' / 'python'
@@ -207,9 +235,14 @@ def _modules() -> list[pathlib.Path]:
     return sorted(settings_.CHECKOUT.glob('novadocker/**/*.py'))
 
 
-def newest_source() -> float:
-    """When the driver's source was last changed, in seconds since 1970."""
-    return max(path.stat().st_mtime for path in _modules())
+def newest_source(service: str) -> float:
+    """When what this checkout has of a service was last changed.
+
+    :returns: seconds since 1970; 0 for a service that runs nothing of it.
+    """
+    sources = {'nova-compute': _modules(), 'heat-engine': _plugin()}
+    return max((path.stat().st_mtime for path in sources.get(service, ())),
+               default=0)
 
 
 def install_project(settings) -> str:

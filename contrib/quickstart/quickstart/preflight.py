@@ -19,6 +19,7 @@ import pathlib
 import shutil
 import socket
 
+from quickstart import heat
 from quickstart import network
 from quickstart import problem
 from quickstart import services
@@ -100,10 +101,12 @@ def _ports(settings) -> None:
     """A port is free, or the service that it is for holds it."""
     ours = {service.port for service in
             (services.port_mapper(settings), services.broker(settings),
-             *services.openstack(settings))
+             *services.openstack(settings), *heat.all_services(settings))
             if service.port and service.process.pid(settings)}
     if 'rabbitmq' in ours:
         ours.add('rabbitmq-distribution')
+    if not heat.wanted(settings):
+        ours.add('heat')
     for name, port in settings_.PORTS.items():
         if name not in ours and not _free(port):
             raise problem.Problem(

@@ -17,6 +17,7 @@ import json
 import urllib.parse
 
 from quickstart import engine
+from quickstart import heat
 from quickstart import network
 from quickstart import processes
 from quickstart import services
@@ -46,7 +47,7 @@ def everything(settings) -> list[services.Service]:
                for process in network.daemons(settings)]
     return [services.database(settings), services.port_mapper(settings),
             services.broker(settings), *daemons,
-            *services.openstack(settings)]
+            *services.openstack(settings), *heat.all_services(settings)]
 
 
 def _print_services(settings, expected) -> None:

@@ -17,6 +17,7 @@ import base64
 import concurrent.futures
 import os
 
+from quickstart import heat
 from quickstart import settings as settings_
 from quickstart import shell
 
@@ -40,7 +41,8 @@ def ensure(settings) -> str:
                 if not _marker(settings, name).exists()]
         for job in jobs:
             job.result()
-    return '%d databases' % len(settings_.DATABASES)
+    return '%d databases' % (
+        len(settings_.DATABASES) + heat.wanted(settings))
 
 
 def _ensure_keys(repository) -> None:
@@ -77,9 +79,12 @@ def _chains(settings) -> dict:
               etc / 'glance/glance-api.conf', 'db_sync']
     placement = [tool('placement-manage'), '--config-file',
                  etc / 'placement/placement.conf', 'db', 'sync']
-    return {'neutron': [neutron], 'nova': _nova(settings),
-            'keystone': _keystone(settings), 'glance': [glance],
-            'placement': [placement]}
+    chains = {'neutron': [neutron], 'nova': _nova(settings),
+              'keystone': _keystone(settings), 'glance': [glance],
+              'placement': [placement]}
+    if heat.wanted(settings):
+        chains['heat'] = heat.schema(settings)
+    return chains
 
 
 def _nova(settings):

@@ -143,13 +143,17 @@ def boot(settings) -> str:
     """
     demo = catalogue.connect(settings, 'quickstart')
     server = _existing(demo) or _create(demo)
+    return _floating_ip(demo, wait_until_active(demo, server))
+
+
+def wait_until_active(demo, server):
+    """:raises: RuntimeError with the server's fault."""
     try:
-        server = demo.compute.wait_for_server(
+        return demo.compute.wait_for_server(
             server, status='ACTIVE', interval=0.5, wait=_PATIENCE_S)
     except openstack.exceptions.SDKException as exc:
         fault = demo.compute.get_server(server.id).fault or {}
         raise RuntimeError('%s: %s' % (exc, fault.get('message', 'no fault')))
-    return _floating_ip(demo, server)
 
 
 def _existing(demo):
@@ -157,11 +161,17 @@ def _existing(demo):
     server = demo.compute.find_server(names.SERVER)
     if server is None:
         return None
-    server = demo.compute.get_server(server.id)
+    server = revive(demo, server.id)
     if server.status == 'ERROR':
         demo.compute.delete_server(server)
         demo.compute.wait_for_delete(server, wait=_PATIENCE_S)
         return None
+    return server
+
+
+def revive(demo, server_id):
+    """A server, started if it is stopped."""
+    server = demo.compute.get_server(server_id)
     if server.status == 'SHUTOFF':
         demo.compute.start_server(server)
     return server

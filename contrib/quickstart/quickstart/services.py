@@ -94,7 +94,7 @@ def broker(settings) -> Service:
 
 
 def openstack(settings) -> list[Service]:
-    """Everything that comes from PyPI, in the order of a status report."""
+    """What every cloud has from PyPI, in the order of a status report."""
     paste = settings.venv / 'etc/nova/api-paste.ini'
     nova = '%s;nova.conf;nova-db.conf' % paste
     return [
@@ -159,7 +159,7 @@ def _api(settings, name, module, files=None) -> Service:
         '--buffer-size', 65535, '--disable-logging',
         '--add-header', 'Connection: close', '--procname', name)
     return Service(processes.Process(name, command, env), project,
-                   port=name, ready=_http_answers(name))
+                   port=name, ready=http_answers(name))
 
 
 def _worker(settings, name, project, files) -> Service:
@@ -169,7 +169,8 @@ def _worker(settings, name, project, files) -> Service:
     return Service(processes.Process(name, tuple(command)), project)
 
 
-def _http_answers(port):
+def http_answers(port):
+    """A probe of an API, by its name in settings.PORTS."""
     def probe(settings):
         connection = http.client.HTTPConnection(
             settings_.LOOPBACK, settings_.PORTS[port], timeout=10)

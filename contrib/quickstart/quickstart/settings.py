@@ -45,6 +45,7 @@ PORTS = {
     'rabbitmq': 15679,
     'rabbitmq-distribution': 15680,
     'epmd': 14369,
+    'heat': 18004,
 }
 
 PUBLIC_CIDR = '172.24.4.0/24'
@@ -80,6 +81,7 @@ class Settings:
 
     directory: pathlib.Path
     dev: bool = False
+    with_heat: bool = False
 
     @property
     def host(self) -> str:

@@ -15,6 +15,7 @@
 
 import subprocess
 
+from quickstart import heat
 from quickstart import names
 from quickstart import problem
 from quickstart import processes
@@ -29,15 +30,22 @@ def reach(settings, address) -> None:
 
     :raises: Problem.
     """
-    for what, command in (
-            ('ping', ('ping', '-c', 1, '-W', 2, address)),
-            ('ssh', (*ssh(settings, address), 'true'))):
-        if not processes.wait_until(lambda: _succeeds(settings, command),
-                                    _PATIENCE_S, 0.5):
-            raise problem.Problem(
-                '%s to %s fails; try: %s' % (
-                    what, address, ' '.join(map(str, command))),
-                log=shell.log_path(settings, 'nova-compute'))
+    ping(settings, address)
+    _wait_for(settings, address, (*ssh(settings, address), 'true'))
+
+
+def ping(settings, address) -> None:
+    """:raises: Problem."""
+    _wait_for(settings, address, ('ping', '-c', 1, '-W', 2, address))
+
+
+def _wait_for(settings, address, command) -> None:
+    if not processes.wait_until(lambda: _succeeds(settings, command),
+                                _PATIENCE_S, 0.5):
+        raise problem.Problem(
+            '%s to %s fails; try: %s' % (
+                command[0], address, ' '.join(map(str, command))),
+            log=shell.log_path(settings, 'nova-compute'))
 
 
 def ssh(settings, address) -> tuple:
@@ -56,18 +64,24 @@ def _succeeds(settings, command) -> bool:
 
 
 def show(settings) -> None:
-    """Print the first server as its user sees it."""
-    for words in (('server', 'show', names.SERVER),
-                  ('console', 'log', 'show', names.SERVER)):
+    """Print the first server, and the first stack, as their user sees them."""
+    commands = [('server', 'show', names.SERVER),
+                ('console', 'log', 'show', names.SERVER)]
+    if heat.wanted(settings):
+        commands.append(('stack', 'output', 'show', '--all', names.STACK))
+    for words in commands:
         print('$ openstack %s' % ' '.join(words))
         print(shell.output(settings, (settings.tool('openstack'), *words), {
             'OS_CLIENT_CONFIG_FILE': str(settings.clouds),
             'OS_CLOUD': 'quickstart'}))
-    print(_NEXT % {'openrc': settings.openrc, 'key': settings.keypair,
-                   'image': names.IMAGE, 'flavor': names.FLAVOR,
-                   'network': names.NETWORK, 'group': names.GROUP,
-                   'keypair': names.KEYPAIR, 'public': names.PUBLIC,
-                   'here': settings_.QUICKSTART})
+    stacks = _NEXT_STACKS if heat.wanted(settings) else ''
+    print((_NEXT + stacks + _NEXT_COMMANDS) % {
+        'openrc': settings.openrc, 'key': settings.keypair,
+        'image': names.IMAGE, 'flavor': names.FLAVOR,
+        'network': names.NETWORK, 'group': names.GROUP,
+        'keypair': names.KEYPAIR, 'public': names.PUBLIC,
+        'here': settings_.QUICKSTART, 'stack': names.STACK,
+        'examples': heat.EXAMPLES, 'tag': settings_.IMAGE_TAG})
 
 
 _NEXT = """\
@@ -82,6 +96,14 @@ What to try next:
   ssh -i %(key)s root@ADDRESS
   openstack console log show second
   docker ps
+"""
+_NEXT_STACKS = """\
+  openstack stack resource list %(stack)s
+  openstack stack create --wait --parameter image=%(tag)s \\
+      --template %(examples)s/web-and-database.yaml miniature
+  openstack stack output show --all miniature
+"""
+_NEXT_COMMANDS = """\
   %(here)s/status
   %(here)s/tempest
   %(here)s/down

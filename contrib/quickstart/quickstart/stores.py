@@ -63,10 +63,19 @@ def _create(settings) -> None:
 
 def glance_images(settings) -> list[str]:
     """Ids of all images that Glance has or had; [] if it cannot be asked."""
+    return _column(settings, 'SELECT id FROM glance.images')
+
+
+def projects(settings) -> list[str]:
+    """Ids of all projects of Keystone; [] if it cannot be asked."""
+    return _column(settings, 'SELECT id FROM keystone.project')
+
+
+def _column(settings, statement) -> list[str]:
     return shell.output(settings, (
         'mariadb', '--no-defaults', '--user=root', '--batch',
         '--skip-column-names', '--socket=%s' % settings.database_socket,
-        '--execute=SELECT id FROM glance.images'), check=False).split()
+        '--execute=' + statement), check=False).split()
 
 
 def start_broker(settings) -> str:

@@ -15,6 +15,7 @@
 
 from quickstart import configs
 from quickstart import engine
+from quickstart import heat
 from quickstart import image
 from quickstart import names
 from quickstart import network
@@ -42,7 +43,7 @@ def run(settings) -> None:
     """
     preflight.check(settings)
     print('The cloud is kept in %s\n' % settings.directory)
-    steps.run_all(settings, _STEPS)
+    steps.run_all(settings, _steps(settings))
     print('\nmemory: %d MiB, the engine and the servers not counted\n' %
           _memory_mib(settings))
     showcase.show(settings)
@@ -66,8 +67,10 @@ def _configure(settings) -> str:
     """Write configuration; what reads a changed file is stopped."""
     stores.make_directories(settings)
     changed = configs.render(settings)
+    if heat.wanted(settings) and heat.configure(settings):
+        changed.add('heat')
     processes.stop_all(settings, [
-        service.process for service in services.openstack(settings)
+        service.process for service in _everything(settings)
         if service.process.pid(settings) and
         (service.config in changed or _is_outdated(settings, service))])
     if not settings.keypair.exists():
@@ -78,9 +81,13 @@ def _configure(settings) -> str:
 
 
 def _is_outdated(settings, service) -> bool:
-    """Whether the driver's source is newer than its process."""
-    return (service.name == 'nova-compute' and
-            packages.newest_source() > service.process.started_at(settings))
+    """Whether source of this checkout is newer than its process."""
+    return (packages.newest_source(service.name) >
+            service.process.started_at(settings))
+
+
+def _everything(settings) -> list[services.Service]:
+    return [*services.openstack(settings), *heat.all_services(settings)]
 
 
 def _network(settings) -> str:
@@ -102,7 +109,7 @@ def _services(settings) -> str:
     user is unknown to Keystone.
     """
     services.wait(settings, [services.broker(settings)])
-    everything = services.openstack(settings)
+    everything = _everything(settings)
     apis = [service for service in everything if service.port]
     started = services.start(settings, apis)
     services.wait(settings, everything[:1])
@@ -138,6 +145,31 @@ def _boot(settings) -> str:
     return '%s answers ping and ssh' % address
 
 
+def _stack(settings) -> str:
+    """Create the first stack and see that its server answers."""
+    _python(settings, 'quickstart.stack')
+    address = shell.last_line(shell.log_path(settings, 'seed'))
+    showcase.ping(settings, address)
+    return '%s answers ping' % address
+
+
+def _steps(settings) -> list[steps.Step]:
+    """Those of every cloud, and Heat's two where they belong."""
+    everything = list(_STEPS)
+    if heat.wanted(settings):
+        everything.insert(_STEPS.index(_PROJECT) + 1, _HEAT)
+        everything.append(_FIRST_STACK)
+    return everything
+
+
+_PROJECT = steps.Step('the driver', packages.install_project, _AGAIN,
+                      packages.project_installed)
+_HEAT = steps.Step('Heat', packages.install_heat, _MIRROR,
+                   packages.heat_installed)
+_FIRST_STACK = steps.Step(
+    'first stack', _stack, 'See "openstack stack event list %s"; "openstack '
+    'stack delete %s" and "up" create a new one.' % (
+        (names.STACK, names.STACK)))
 _STEPS = (
     steps.Step('Debian packages', packages.install_debian, _MIRROR,
                packages.debian_installed),
@@ -145,8 +177,7 @@ _STEPS = (
                '"up" again: it uses an engine that runs.'),
     steps.Step('Python packages', packages.install_python, _MIRROR,
                packages.python_installed),
-    steps.Step('the driver', packages.install_project, _AGAIN,
-               packages.project_installed),
+    _PROJECT,
     steps.Step('configuration', _configure, _AGAIN),
     steps.Step('MariaDB', stores.ensure_database, _AGAIN),
     steps.Step('RabbitMQ', stores.start_broker, _AGAIN),

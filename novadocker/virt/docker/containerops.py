@@ -17,6 +17,7 @@ undone step by step on failure; teardown runs every step and takes "already
 gone" for success. A start that fails never costs the user's data.
 """
 
+from concurrent import futures
 import contextlib
 import time
 
@@ -112,10 +113,13 @@ class ContainerOps:
                   names.sandbox(instance.uuid), instance)
         sandbox = self._sandboxes.create(instance, self._host.name)
         undo.push('remove workload', self._remove_workload, instance)
-        workload = self._client.create(spec.workload(
-            instance, self._host.name, image, properties, sandbox.id,
-            self._host.engine, binds))
-        return sandbox, workload
+        wanted = spec.workload(instance, self._host.name, image, properties,
+                               sandbox, self._host.engine, binds)
+        # Starting a sandbox is the longest step, as the kernel makes a
+        # namespace; a workload can be created for one that does not run.
+        with futures.ThreadPoolExecutor(max_workers=1) as beside:
+            workload = beside.submit(self._client.create, wanted)
+            return self._sandboxes.start(sandbox), workload.result()
 
     def _connect(self, instance, network_info, sandbox, undo) -> None:
         undo.push('unplug', self._networks.unplug_all, instance,

@@ -57,16 +57,15 @@ class SandboxOps:
                 self._make_image(wanted)
             return wanted
 
-    def create(self, instance, host: str) -> model.Container:
-        """Create and start; nothing is left behind on error."""
-        sandbox = spec.sandbox(instance, host, self.ensure_image())
-        container_id = self._client.create(sandbox)
-        try:
-            self._client.start(container_id)
-            return self._client.get_container(container_id)
-        except Exception:
-            self._client.remove(container_id)
-            raise
+    def create(self, instance, host: str) -> str:
+        """Create, without starting it, and return the container's id."""
+        return self._client.create(
+            spec.sandbox(instance, host, self.ensure_image()))
+
+    def start(self, sandbox: str) -> model.Container:
+        """Start; a namespace comes with it, and nothing in it yet."""
+        self._client.start(sandbox)
+        return self._client.get_container(sandbox)
 
     def find_running(self, instance) -> model.Container | None:
         """The server's sandbox, if its namespace is there."""
@@ -81,9 +80,8 @@ class SandboxOps:
         if found is None:
             LOG.warning('The sandbox is gone; making a new one',
                         instance=instance)
-            return self.create(instance, host)
-        self._client.start(found.id)
-        return self._client.get_container(found.id)
+            return self.start(self.create(instance, host))
+        return self.start(found.id)
 
     def _make_image(self, wanted: str) -> None:
         if CONF.docker.sandbox_image:

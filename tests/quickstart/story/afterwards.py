@@ -18,11 +18,14 @@ import socket
 
 from quickstart import engine
 from quickstart import settings as settings_
+from quickstart import stack as stack_
 from story import world
 
 
 def delete_everything(here):
-    """All servers, addresses and groups of the checks can be deleted."""
+    """All stacks, servers, addresses, groups of the checks can be deleted."""
+    for stack in here.stacks.values():
+        stack_.delete(here.demo, stack)
     for server in here.servers.values():
         here.demo.compute.delete_server(server.id)
     for server in here.servers.values():

@@ -18,23 +18,29 @@ import pathlib
 import time
 import traceback
 
+from quickstart import heat
 from quickstart import settings as settings_
 from story import afterwards
 from story import checks
 from story import engines
 from story import restarts
+from story import stacks
 from story import world
 
 
 def main() -> int:
     options = _parser().parse_args()
-    settings = settings_.Settings(pathlib.Path(options.directory), dev=True)
+    settings = settings_.Settings(pathlib.Path(options.directory), dev=True,
+                                  with_heat=options.with_heat)
+    with_heat = heat.wanted(settings)
     with_engine = engines.may_restart(settings, options.restart_engine)
     results = []
     here = world.World(settings)
     before = here.leftovers()
     try:
         for check in [*checks.ALL, *restarts.ALL]:
+            results.append(_run(check, here))
+        for check in stacks.ALL if with_heat else ():
             results.append(_run(check, here))
         for check in engines.ALL if with_engine else ():
             results.append(_run(check, here))
@@ -43,6 +49,8 @@ def main() -> int:
     results.append(_run(afterwards.nothing_is_left, here, before))
     if not options.keep:
         results.append(_run(afterwards.down_leaves_nothing, here))
+    if not with_heat:
+        print('not run: stacks, in a cloud without Heat (--with-heat)')
     if not with_engine:
         print('not run: restarts of the engine, which was found here '
               '(--restart-engine)')
@@ -54,6 +62,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     parser.add_argument('directory')
+    parser.add_argument('--with-heat', action='store_true')
     parser.add_argument('--restart-engine', action='store_true')
     parser.add_argument('--keep', action='store_true')
     return parser

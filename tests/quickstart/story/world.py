@@ -39,6 +39,7 @@ class World:
         self.servers = {}
         self.addresses = {}
         self.groups = []
+        self.stacks = {}
 
     # -- servers
 
@@ -140,6 +141,13 @@ def wait_for(condition, what, timeout_s=PATIENCE_S, interval_s=0.5) -> None:
         if time.monotonic() > deadline:
             raise AssertionError('no %s after %d s' % (what, timeout_s))
         time.sleep(interval_s)
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(('', 0))
+        return probe.getsockname()[1]
 
 
 def run_quickstart(settings, command, *words) -> None:
