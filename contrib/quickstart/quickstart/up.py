@@ -169,7 +169,8 @@ _HEAT = steps.Step('Heat', packages.install_heat, _MIRROR,
 _FIRST_STACK = steps.Step(
     'first stack', _stack, 'See "openstack stack event list %s"; "openstack '
     'stack delete %s" and "up" create a new one.' % (
-        (names.STACK, names.STACK)))
+        names.STACK, names.STACK))
+
 _STEPS = (
     steps.Step('Debian packages', packages.install_debian, _MIRROR,
                packages.debian_installed),

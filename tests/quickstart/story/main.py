@@ -30,12 +30,13 @@ from story import world
 
 def main() -> int:
     options = _parser().parse_args()
-    settings = settings_.Settings(pathlib.Path(options.directory), dev=True,
-                                  with_heat=options.with_heat)
-    with_heat = heat.wanted(settings)
+    settings = settings_.Settings(pathlib.Path(options.directory), dev=True)
     with_engine = engines.may_restart(settings, options.restart_engine)
     results = []
     here = world.World(settings)
+    if options.with_heat:
+        results.append(_run(stacks.add_heat, here))
+    with_heat = heat.wanted(settings)
     before = here.leftovers()
     try:
         for check in [*checks.ALL, *restarts.ALL]:
@@ -50,7 +51,8 @@ def main() -> int:
     if not options.keep:
         results.append(_run(afterwards.down_leaves_nothing, here))
     if not with_heat:
-        print('not run: stacks, in a cloud without Heat (--with-heat)')
+        print('not run: stacks, in a cloud that was found without Heat '
+              '(--with-heat)')
     if not with_engine:
         print('not run: restarts of the engine, which was found here '
               '(--restart-engine)')

@@ -27,6 +27,11 @@ _NATIVE = 'story-native'
 _NATIVE_LABEL = 'org.openstack.heat.stack_name=' + _NATIVE
 
 
+def add_heat(here):
+    """"up --with-heat" adds Heat to a cloud that runs."""
+    world.run_quickstart(here.settings, 'up', '--dev', '--with-heat')
+
+
 def stack_with_server(here):
     """A stack's server answers ping and ran its user data."""
     found = _create(here, _SERVER, stack_.create_server(here.demo, _SERVER))
