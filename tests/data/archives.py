@@ -273,7 +273,7 @@ def docker25(image):
         member('index.json', oci_index(
             descriptor(manifest, 'manifest.v1+json',
                        annotations={'io.containerd.image.name':
-                                    'registry.example/library/busybox:latest'}))),
+                                    'registry.example/busybox:latest'}))),
         member('manifest.json', manifest_json(
             'blobs/sha256/' + hexadecimal(image.config), names,
             LayerSources={})),

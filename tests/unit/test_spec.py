@@ -189,7 +189,6 @@ class SandboxTest(base.TestCase):
         self.assertEqual(('ALL',), built.cap_drop)
         self.assertEqual((), built.cap_add)
 
-
     def test_host_names_that_the_kernel_does_not_take(self):
         for name, expected in (('a' * 80, 'a' * 64),
                                ('web.%s' % ('d' * 60), 'web.' + 'd' * 60),
