@@ -314,6 +314,18 @@ class PowerTest(driver_case.DriverCase):
         self.assertEqual([], self.driver.list_instance_uuids())
 
 
+class StartAgainTest(driver_case.DriverCase):
+    def test_start_that_the_runtime_loses_once(self):
+        for nth in (1, 2):
+            self.fake_engine.fail_next(
+                'POST', '/containers/*/start', 500,
+                'cannot start a stopped process: unknown', nth=nth)
+            instance = self.spawn()
+            self.assertEqual(power_state.RUNNING, self.driver.get_info(
+                instance, use_cache=False).state)
+            self.driver.destroy(self.context, instance, self.network_info)
+
+
 class RefusalTest(driver_case.DriverCase):
     def test_live_migration(self):
         self.assertRaises(

@@ -131,6 +131,9 @@ class SpawnFailureTest(driver_case.DriverCase):
                     lambda: self.fake_engine.drop_next(
                         method, pattern, nth=nth)):
                 fault()
+                if path.endswith('/start'):
+                    # The client tries a start twice.
+                    fault()
                 error = self.assertRaises(
                     nova_exception.NovaException, self.spawn)
                 self.assertNotIsInstance(

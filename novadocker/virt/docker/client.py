@@ -127,7 +127,20 @@ class DockerClient:
             return api.create_container_from_config(config, name)['Id']
 
     def start(self, container: str) -> None:
-        """Start; a container that runs already is left as it is."""
+        """Start; a container that runs already is left as it is.
+
+        A failure of the engine itself is met with a second attempt: now and
+        then runc loses the process between making and starting it ("cannot
+        start a stopped process"), and the container stays as it was.
+        """
+        try:
+            self._start(container)
+        except exception.EngineError as err:
+            if type(err) is not exception.EngineError:
+                raise
+            self._start(container)
+
+    def _start(self, container: str) -> None:
         with self._translated() as api:
             api.start(container)
 

@@ -57,8 +57,10 @@ _SANDBOX_SYSCTLS = {
     'net.ipv6.conf.default.accept_ra': '0',
     'net.ipv6.conf.default.accept_dad': '0',
 }
-_SANDBOX_MEMORY_BYTES = 16 * units.Mi
-_SANDBOX_PIDS_LIMIT = 4
+# The program takes next to nothing, but the runtime that starts it runs under
+# these limits too: ten MiB and some threads.
+_SANDBOX_MEMORY_BYTES = 64 * units.Mi
+_SANDBOX_PIDS_LIMIT = 64
 
 # HOST_NAME_MAX of Linux.
 _HOSTNAME_LENGTH = 64
