@@ -243,10 +243,17 @@ part_quickstart() {
 passed=0
 failed=0
 report=()
+failures=()
 
 # The last number after the label of a test runner's own summary.
 count() {  # label, file
     grep -oiP "^ - $1: \K[0-9]+|[0-9]+(?= $1)" "$2" | tail -1
+}
+
+# The tests that failed, for a reader who sees the end of the output only.
+show_failures() {  # label, file
+    grep -P '\.\.\. FAILED$|^not ok|^FAIL' "$2" |
+        head -40 | sed "s/^/$1: /"
 }
 
 run_part() {
@@ -261,7 +268,10 @@ run_part() {
     # A runner that failed without a failed test failed as a whole.
     [[ $status == ok ]] || ((${bad:-0})) || bad=1
     [[ -n $ok || ${bad:-0} -gt 0 ]] || ok=1
-    ((${bad:-0})) && status=FAILED
+    if ((${bad:-0})); then
+        status=FAILED
+        failures+=("$(show_failures "$name" "$log")")
+    fi
     passed=$((passed + ${ok:-0}))
     failed=$((failed + ${bad:-0}))
     report+=("$(printf '%-12s %-6s %5d passed %3d failed %5d s' "$name" \
@@ -289,6 +299,7 @@ main() {
         run_part "$part"
     done
     say "all parts, $SECONDS s"
+    ((failed == 0)) || printf '%s\n' "${failures[@]}"
     printf '%s\n' "${report[@]}"
     echo "$passed passed, $failed failed"
     ((failed == 0))

@@ -20,9 +20,10 @@ import tests  # noqa: F401
 
 from benchmarks import images
 from benchmarks import spawn
+from benchmarks import stages
 
 BENCHMARKS = {'spawn': spawn.spawn, 'load': images.load,
-              'snapshot': images.snapshot}
+              'snapshot': images.snapshot, 'stages': stages.stages}
 
 
 def main() -> int:

@@ -26,10 +26,16 @@ import fixtures
 import os_vif
 from os_vif import exception as os_vif_exception
 
-_PRIVILEGED = ('start_daemon', 'link_namespace', 'unlink_namespace',
-               'link_kind', 'first_namespace', 'build_interface', 'set_master',
-               'delete_interface', 'write_name_service')
-_OS_VIF = ('initialize', 'plug', 'unplug')
+_VERBS = {
+    'novadocker.privileged': ('start_daemon',),
+    'novadocker.privileged.files': ('write_name_service',),
+    'novadocker.privileged.interfaces': (
+        'build_interface', 'delete_interface', 'link_kind', 'set_master'),
+    'novadocker.privileged.namespaces': ('first_namespace',),
+    'novadocker.privileged.netns_links': (
+        'link_namespace', 'unlink_namespace'),
+    'os_vif': ('initialize', 'plug', 'unplug'),
+}
 
 
 @dataclasses.dataclass
@@ -75,8 +81,7 @@ class FakeKernel(fixtures.Fixture):
         self._ended: set[str] = set()
         self._failures: dict[str, list[Exception]] = {}
         os_vif.initialize()  # loads plug-ins and their options, no more
-        for module, verbs in (('novadocker.privileged', _PRIVILEGED),
-                              ('os_vif', _OS_VIF)):
+        for module, verbs in _VERBS.items():
             for verb in verbs:
                 self.useFixture(fixtures.MonkeyPatch(
                     '%s.%s' % (module, verb), self._verb(verb)))
@@ -87,7 +92,7 @@ class FakeKernel(fixtures.Fixture):
         :param verb: a function of ``novadocker.privileged``, such as
             ``build_interface``, or ``plug`` or ``unplug`` of os-vif
         """
-        if verb not in _PRIVILEGED + _OS_VIF:
+        if not any(verb in verbs for verbs in _VERBS.values()):
             raise ValueError('no such verb: %s' % verb)
         self._failures.setdefault(verb, []).append(error)
 

@@ -24,7 +24,7 @@ import fixtures
 from pyroute2 import netns
 from vif_plug_ovs import privsep as vif_plug_privsep
 
-from novadocker import privileged
+import novadocker.privileged
 
 _CLONE_NEWNET = 0x40000000
 
@@ -48,5 +48,5 @@ class OwnNetwork(fixtures.Fixture):
     @staticmethod
     def _stop_daemons():
         """Those of another namespace would change that one."""
-        for context in (privileged.ctxt, vif_plug_privsep.vif_plug):
+        for context in (novadocker.privileged.ctxt, vif_plug_privsep.vif_plug):
             context.stop()

@@ -36,14 +36,16 @@ _NEEDED = ('ovsdb-tool', 'ovsdb-server', 'ovs-vswitchd', 'ovs-vsctl')
 _STOP_TIMEOUT_S = 20
 
 
-def why_not() -> str | None:
-    """Why this machine cannot run it; None if it can."""
-    if os.geteuid() != 0:
-        return 'needs root'
-    if not os.path.exists('/dev/net/tun'):
-        return 'needs /dev/net/tun'
+def _demand_what_it_needs() -> None:
     missing = [tool for tool in _NEEDED if not shutil.which(tool)]
-    return 'needs %s' % ', '.join(missing) if missing else None
+    if not os.path.exists('/dev/net/tun'):
+        missing.append('/dev/net/tun')
+    if os.geteuid() != 0:
+        missing.append('root')
+    if missing:
+        raise RuntimeError(
+            'Open vSwitch cannot run without %s; ./run_tests.sh installs '
+            'what it needs' % ', '.join(missing))
 
 
 class OpenVSwitch(fixtures.Fixture):
@@ -60,6 +62,7 @@ class OpenVSwitch(fixtures.Fixture):
         self.bridge = bridge or 'nd-%s' % uuid.uuid4().hex[:8]
 
     def _setUp(self):
+        _demand_what_it_needs()
         self._directory = self.useFixture(fixtures.TempDir()).path
         self.connection = 'unix:%s' % self._path('db.sock')
         subprocess.run(['ovsdb-tool', 'create', self._path('conf.db'),

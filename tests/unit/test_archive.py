@@ -199,7 +199,7 @@ class StreamTest(SoundArchive, testtools.TestCase):
                                                archive.Result()):
                     pass
         self.assertLess(tracemalloc.get_traced_memory()[1],
-                        4 * archives.MIB)
+                        8 * archives.MIB)
 
     def test_limit_on_layers_is_exact(self):
         image = archives.Image()

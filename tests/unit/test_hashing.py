@@ -27,5 +27,13 @@ class DigestTest(base.TestCase):
             self.assertEqual(expected, taken.hexdigest())
             self.assertEqual(expected, taken.hexdigest())
 
+    def test_goes_on_after_it_was_read(self):
+        taken = hashing.Digest('sha256')
+        taken.update(b'a')
+        taken.hexdigest()
+        taken.update(b'b')
+        self.assertEqual(hashlib.sha256(b'ab').hexdigest(),
+                         taken.hexdigest())
+
     def test_unknown_algorithm(self):
         self.assertRaises(ValueError, hashing.Digest, 'crc')

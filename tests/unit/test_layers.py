@@ -28,7 +28,12 @@ ROOT = pathlib.Path(novadocker.__file__).parent
 # Lowest first; a module imports from rows above its own only.
 ROWS = (
     ('novadocker', 'novadocker.virt', 'novadocker.i18n'),
-    ('novadocker.conf', 'novadocker.extra_specs', 'novadocker.privileged',
+    ('novadocker.privileged', 'novadocker.privileged.checks',
+     'novadocker.privileged.netlink'),
+    ('novadocker.privileged.files', 'novadocker.privileged.namespaces',
+     'novadocker.privileged.netns_links'),
+    ('novadocker.privileged.interfaces',),
+    ('novadocker.conf', 'novadocker.extra_specs',
      'novadocker.virt.docker.exception', 'novadocker.virt.docker.names',
      'novadocker.virt.docker.model', 'novadocker.virt.docker.rollback'),
     ('novadocker.virt.docker.netconfig', 'novadocker.virt.docker.pause',
@@ -56,7 +61,8 @@ DOORS = {
     'docker': {'novadocker.virt.docker.client'},
     'novadocker.virt.docker.wire': {'novadocker.virt.docker.client'},
     'oslo_privsep': {'novadocker.privileged'},
-    'pyroute2': {'novadocker.privileged'},
+    'pyroute2': {'novadocker.privileged.namespaces',
+                 'novadocker.privileged.netlink'},
     'oslo_config': {'novadocker.conf'},
     'nova.image': {'novadocker.virt.docker.imagestore'},
     'eventlet': set(),

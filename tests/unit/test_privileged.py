@@ -20,6 +20,11 @@ import fixtures
 from oslo_concurrency import processutils
 
 from novadocker import privileged
+from novadocker.privileged import checks
+from novadocker.privileged import files
+from novadocker.privileged import interfaces
+from novadocker.privileged import netlink
+from novadocker.privileged import netns_links
 from tests import base
 
 UUID = '9c7a4f62-3a64-4d1c-9e0b-6a3a6ff0d5c1'
@@ -53,7 +58,7 @@ class RefusalTest(_Privileged):
             'netns_path': NETNS, 'host_name': TAP, 'name': 'eth0',
             'mac': MAC, 'mtu': 1500, 'addresses': ['10.0.0.5/24'],
             'routes': [('0.0.0.0/0', '10.0.0.1')], 'checksum_offload': True}
-        return privileged.build_interface(**{**arguments, **wrong})
+        return interfaces.build_interface(**{**arguments, **wrong})
 
     def test_interface(self):
         for wrong in ({'netns_path': '/etc/passwd'},
@@ -68,25 +73,25 @@ class RefusalTest(_Privileged):
                       {'addresses': ['web']},
                       {'routes': [('10.0.0.5/24', '10.0.0.1')]},
                       {'routes': [('0.0.0.0/0', 'dev eth1')]}):
-            with mock.patch.object(privileged, '_netlink'):
+            with mock.patch.object(netlink, 'connected'):
                 self.refuses(lambda: self.build(**wrong))
 
     def test_other_devices(self):
         for name in ('eth0', 'docker0', 'lo', TAP + '0', '', '../' + TAP):
-            self.refuses(privileged.delete_interface, name)
-            self.refuses(privileged.set_master, name, 'qbra0000001-00')
-            self.refuses(privileged.set_master, TAP, name)
+            self.refuses(interfaces.delete_interface, name)
+            self.refuses(interfaces.set_master, name, 'qbra0000001-00')
+            self.refuses(interfaces.set_master, TAP, name)
 
     def test_device_names(self):
         for name in ('', 'a' * 16, 'a/b', 'a b', None):
-            self.refuses(privileged.link_kind, name)
+            self.refuses(interfaces.link_kind, name)
 
     def test_links(self):
         for link in ('/var/run/netns/' + UUID, LINK + '/x', LINK + '\n',
                      '/var/run/netns/../nova-' + UUID):
-            self.refuses(privileged.link_namespace, NETNS, link, '')
-            self.refuses(privileged.unlink_namespace, link, '')
-        self.refuses(privileged.link_namespace, '/etc', LINK, '')
+            self.refuses(netns_links.link_namespace, NETNS, link, '')
+            self.refuses(netns_links.unlink_namespace, link, '')
+        self.refuses(netns_links.link_namespace, '/etc', LINK, '')
 
     def test_files(self):
         container = '/var/lib/docker/containers/%s/' % ('a' * 64)
@@ -94,9 +99,9 @@ class RefusalTest(_Privileged):
         for path in ('/etc/hosts', container + 'hostname', good + '\n',
                      '/var/../etc/containers/%s/hosts' % ('a' * 64),
                      '/var/lib/docker/containers/short/hosts'):
-            self.refuses(privileged.write_name_service, path, good, [], [],
+            self.refuses(files.write_name_service, path, good, [], [],
                          {})
-            self.refuses(privileged.write_name_service, good, path, [], [],
+            self.refuses(files.write_name_service, good, path, [], [],
                          {})
 
     def test_contents(self):
@@ -106,7 +111,7 @@ class RefusalTest(_Privileged):
                 ([], ['a b'], {}), ([], ['x\noptions debug'], {}),
                 ([], [], {'10.0.0.1': ['a\n10.0.0.2 b']}),
                 ([], [], {'localhost': ['a']})):
-            self.refuses(privileged.write_name_service,
+            self.refuses(files.write_name_service,
                          container + 'resolv.conf', container + 'hosts',
                          servers, domains, hosts)
 
@@ -129,7 +134,7 @@ class FilesTest(_Privileged):
             return source.read()
 
     def write(self, servers=(), domains=(), hosts=None):
-        privileged.write_name_service(
+        files.write_name_service(
             self.path('resolv.conf'), self.path('hosts'), servers, domains,
             hosts or {})
 
@@ -162,9 +167,9 @@ class FilesTest(_Privileged):
 class NamespaceTest(_Privileged):
     def test_the_hosts_own_is_refused(self):
         path = '/proc/%d/ns/net' % os.getpid()
-        with mock.patch.object(privileged, '_netlink'):
+        with mock.patch.object(netlink, 'connected'):
             self.assertRaisesRegex(
-                ValueError, "the host's own", privileged.build_interface,
+                ValueError, "the host's own", interfaces.build_interface,
                 path, TAP, 'eth0', MAC, 1500, [], [], True)
 
     def test_errors_are_all_told_to_callers(self):
@@ -183,36 +188,36 @@ class LinkTest(_Privileged):
             self.useFixture(fixtures.TempDir()).path, 'netns')
         self.link = os.path.join(self.directory, 'nova-' + UUID)
         self.commands = []
-        for target, replacement in (
-                ('_check', lambda pattern, value: None),
-                ('_as_root', self._execute)):
+        for module, target, replacement in (
+                (checks, 'check', lambda pattern, value: None),
+                (netns_links, '_as_root', self._execute)):
             self.useFixture(fixtures.MockPatchObject(
-                privileged, target, replacement))
+                module, target, replacement))
 
     def _execute(self, root_helper, *command):
         self.commands.append((root_helper, command[0]))
         processutils.execute(*command)
 
     def test_link_is_made_with_its_directory(self):
-        privileged.link_namespace(NETNS, self.link, 'helper')
+        netns_links.link_namespace(NETNS, self.link, 'helper')
         self.assertEqual(NETNS, os.readlink(self.link))
         self.assertEqual([('helper', 'mkdir'), ('helper', 'ln')],
                          self.commands)
 
     def test_link_is_left_alone_or_replaced(self):
-        privileged.link_namespace(NETNS, self.link, '')
+        netns_links.link_namespace(NETNS, self.link, '')
         del self.commands[:]
-        privileged.link_namespace(NETNS, self.link, '')
+        netns_links.link_namespace(NETNS, self.link, '')
         self.assertEqual([], self.commands)
-        privileged.link_namespace('/proc/42/ns/net', self.link, '')
+        netns_links.link_namespace('/proc/42/ns/net', self.link, '')
         self.assertEqual('/proc/42/ns/net', os.readlink(self.link))
 
     def test_link_is_removed_once(self):
-        privileged.link_namespace(NETNS, self.link, '')
-        privileged.unlink_namespace(self.link, '')
+        netns_links.link_namespace(NETNS, self.link, '')
+        netns_links.unlink_namespace(self.link, '')
         self.assertFalse(os.path.lexists(self.link))
         del self.commands[:]
-        privileged.unlink_namespace(self.link, '')
+        netns_links.unlink_namespace(self.link, '')
         self.assertEqual([], self.commands)
 
     def test_root_helper_reaches_the_command(self):
@@ -221,4 +226,4 @@ class LinkTest(_Privileged):
         execute.assert_called_once_with('ln', run_as_root=True,
                                         root_helper='helper')
 
-    _patched_as_root = staticmethod(privileged._as_root)
+    _patched_as_root = staticmethod(netns_links._as_root)

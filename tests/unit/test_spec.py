@@ -192,7 +192,8 @@ class SandboxTest(base.TestCase):
     def test_host_names_that_the_kernel_does_not_take(self):
         for name, expected in (('a' * 80, 'a' * 64),
                                ('web.%s' % ('d' * 60), 'web.' + 'd' * 60),
-                               ('web.%s' % ('d' * 80), 'web')):
+                               ('web.%s' % ('d' * 80), 'web'),
+                               (None, None)):
             self.assertEqual(expected, spec.sandbox(
                 instance(hostname=name), 'host-1', 'sandbox:1').hostname)
 

@@ -12,21 +12,25 @@
 
 """Digests computed beside the stream that they are taken of.
 
-hashlib lets go of the interpreter while it works, so a thread hashes one
-batch while the stream already carries the next.
+hashlib lets go of the interpreter while it works, so a thread hashes some
+batches while the stream already carries the next ones.
 """
 
+import collections
 from concurrent import futures
 import hashlib
+import threading
 
 # Large enough to make handing over cheap, small beside the memory limit.
 _BATCH_BYTES = 1024 * 1024
+# A stream that waits for every batch leaves a core idle meanwhile.
+_MOST_WAITING = 2
 _POOL = futures.ThreadPoolExecutor(
     max_workers=8, thread_name_prefix='novadocker-digest')
 
 
 class Digest:
-    """As a hashlib object; at most two batches are in memory.
+    """As a hashlib object; at most four batches are in memory.
 
     An abandoned digest leaves no thread waiting.
 
@@ -37,6 +41,10 @@ class Digest:
         self._digest = hashlib.new(algorithm)
         self._batch: list[bytes] = []
         self._batch_bytes = 0
+        self._room = threading.Semaphore(_MOST_WAITING)
+        self._lock = threading.Lock()
+        # Both under the lock; a thread hashes until none is waiting.
+        self._waiting: collections.deque[list[bytes]] = collections.deque()
         self._hashing: futures.Future | None = None
 
     def update(self, block: bytes) -> None:
@@ -48,20 +56,30 @@ class Digest:
     def hexdigest(self) -> str:
         """Of all blocks so far."""
         self._hand_over()
-        self._wait()
+        with self._lock:
+            hashing = self._hashing
+        if hashing is not None:
+            hashing.result()
         return self._digest.hexdigest()
 
     def _hand_over(self) -> None:
-        self._wait()
-        self._hashing = _POOL.submit(_update, self._digest, self._batch)
+        self._room.acquire()
+        with self._lock:
+            self._waiting.append(self._batch)
+            if self._hashing is None:
+                self._hashing = _POOL.submit(self._hash_waiting)
         self._batch = []
         self._batch_bytes = 0
 
-    def _wait(self) -> None:
-        if self._hashing is not None:
-            self._hashing.result()
+    def _hash_waiting(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            for block in batch:
+                self._digest.update(block)
 
-
-def _update(digest, batch: list[bytes]) -> None:
-    for block in batch:
-        digest.update(block)
+    def _next_batch(self) -> list[bytes] | None:
+        with self._lock:
+            if not self._waiting:
+                self._hashing = None
+                return None
+            self._room.release()
+            return self._waiting.popleft()

@@ -35,7 +35,11 @@ from oslo_log import log as logging
 
 from novadocker import conf
 from novadocker.i18n import _
-from novadocker import privileged
+import novadocker.privileged.checks
+import novadocker.privileged.files
+import novadocker.privileged.interfaces
+import novadocker.privileged.namespaces
+import novadocker.privileged.netns_links
 from novadocker.virt.docker import exception
 from novadocker.virt.docker import model
 from novadocker.virt.docker import names
@@ -49,7 +53,7 @@ LOG = logging.getLogger(__name__)
 _KERNEL_BRIDGE = 'openvswitch'
 _USERSPACE_BRIDGE = 'tun'
 
-_ERRORS = privileged.ERRORS + (os_vif_exception.ExceptionBase,)
+_ERRORS = novadocker.privileged.ERRORS + (os_vif_exception.ExceptionBase,)
 
 # A port that no network ever has.
 _NO_PORT = '00000000-0000-0000-0000-000000000000'
@@ -69,7 +73,7 @@ class NetworkOps:
         """
         os_vif.initialize()
         try:
-            privileged.start_daemon()
+            novadocker.privileged.start_daemon()
             # Unplugging what was never plugged changes nothing, but it
             # starts os-vif's own daemon and connects to the database.
             os_vif.unplug(_unplugged_vif(), os_vif_objects.instance_info.
@@ -124,11 +128,12 @@ class NetworkOps:
         vifs = list(network_info)
         _refuse_unsupported(vifs)
         with _plug_errors(_("of the server")):
-            namespace = privileged.first_namespace(_namespaces(sandbox))
+            namespace = novadocker.privileged.namespaces.first_namespace(
+                _namespaces(sandbox))
         # Rootwrap takes longer for the link than all the rest.
         with futures.ThreadPoolExecutor(max_workers=1) as beside:
             link = beside.submit(
-                privileged.link_namespace, namespace,
+                novadocker.privileged.netns_links.link_namespace, namespace,
                 names.netns_link(instance.uuid), utils.get_root_helper())
             self._plug_each(instance, vifs, namespace)
             self._set_name_service(instance, vifs, sandbox)
@@ -147,9 +152,10 @@ class NetworkOps:
 
     def _plug_each(self, instance, vifs, namespace: str) -> None:
         with _plug_errors(_("of the server")):
-            kinds = {vif['network']['bridge']:
-                     privileged.link_kind(vif['network']['bridge'])
-                     for vif in vifs}
+            bridges = {vif['network']['bridge'] for vif in vifs}
+            kinds = {
+                bridge: novadocker.privileged.interfaces.link_kind(bridge)
+                for bridge in bridges}
         kernel_bridges = [bridge for bridge, kind in kinds.items()
                           if kind == _KERNEL_BRIDGE]
         for vif, interface in zip(
@@ -168,7 +174,8 @@ class NetworkOps:
                         os_vif_util.nova_to_osvif_instance(instance))
             bridge = netconfig.hybrid_bridge(vif)
             if bridge:
-                privileged.set_master(interface.host_name, bridge)
+                novadocker.privileged.interfaces.set_master(
+                    interface.host_name, bridge)
 
     def _set_name_service(self, instance, vifs,
                           sandbox: model.Container) -> None:
@@ -179,7 +186,7 @@ class NetworkOps:
         """
         service = netconfig.name_service(vifs, instance.hostname)
         with _plug_errors(_("of the server")):
-            privileged.write_name_service(
+            novadocker.privileged.files.write_name_service(
                 sandbox.resolv_conf_path, sandbox.hosts_path,
                 list(service.nameservers), list(service.search_domains),
                 {address: list(aliases)
@@ -212,13 +219,13 @@ def _refuse_unsupported(vifs: Iterable[network_model.VIF]) -> None:
 def _namespaces(sandbox: model.Container) -> list[str]:
     """The engine's handle, which survives its process, and the process's."""
     paths = ['/proc/%d/ns/net' % sandbox.pid] if sandbox.pid else []
-    if privileged.NETNS_PATH.fullmatch(sandbox.netns_path):
+    if novadocker.privileged.checks.NETNS_PATH.fullmatch(sandbox.netns_path):
         paths.insert(0, sandbox.netns_path)
     return paths
 
 
 def _build(interface: model.Interface, namespace: str) -> bool:
-    return privileged.build_interface(
+    return novadocker.privileged.interfaces.build_interface(
         namespace, interface.host_name, interface.name, interface.mac,
         interface.mtu, list(interface.addresses),
         [(route.destination, route.gateway or '')
@@ -255,13 +262,13 @@ def _disconnect(instance, vif) -> None:
 
 def _delete_interface(vif) -> None:
     with _unplug_errors():
-        privileged.delete_interface(vif['devname'])
+        novadocker.privileged.interfaces.delete_interface(vif['devname'])
 
 
 def _unlink_namespace(instance) -> None:
     with _unplug_errors():
-        privileged.unlink_namespace(names.netns_link(instance.uuid),
-                                    utils.get_root_helper())
+        novadocker.privileged.netns_links.unlink_namespace(
+            names.netns_link(instance.uuid), utils.get_root_helper())
 
 
 @contextlib.contextmanager

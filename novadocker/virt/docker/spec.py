@@ -148,9 +148,12 @@ def labels(instance, host: str, role: str) -> dict[str, str]:
     }
 
 
-def _hostname(name: str) -> str:
-    """What sethostname(2) takes of a name; /etc/hosts has all of it."""
-    if len(name) <= _HOSTNAME_LENGTH:
+def _hostname(name: str | None) -> str | None:
+    """What sethostname(2) takes of a name; /etc/hosts has all of it.
+
+    The engine chooses one for a server that has none in Nova's database.
+    """
+    if not name or len(name) <= _HOSTNAME_LENGTH:
         return name
     return name.partition('.')[0][:_HOSTNAME_LENGTH]
 
