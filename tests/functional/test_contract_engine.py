@@ -17,6 +17,7 @@ import docker
 import testtools
 
 from tests.contract import engine_contract
+from tests.contract import suites
 from tests.functional import engine
 
 
@@ -33,28 +34,7 @@ class Binding(testtools.TestCase):
         cls.file_system = cls.engine.file_system
 
 
-class LifecycleTest(engine_contract.LifecycleContract, Binding):
-    pass
-
-
-class NetworkTest(engine_contract.NetworkContract, Binding):
-    pass
-
-
-class ListingTest(engine_contract.ListingContract, Binding):
-    pass
-
-
-class ImageTest(engine_contract.ImageContract, Binding):
-    pass
-
-
-class StreamTest(engine_contract.StreamContract, Binding):
-    pass
-
-
-class ErrorTest(engine_contract.ErrorContract, Binding):
-    pass
+globals().update(suites.bound(engine_contract, Binding, __name__))
 
 
 class LimitsTest(engine_contract.Contract, Binding):

@@ -16,6 +16,7 @@
 import testtools
 
 from tests.contract import engine_contract
+from tests.contract import suites
 from tests.fakes import archives
 from tests.fakes import engine_http
 
@@ -31,25 +32,4 @@ class Binding(testtools.TestCase):
         super().setUp()
 
 
-class LifecycleTest(engine_contract.LifecycleContract, Binding):
-    pass
-
-
-class NetworkTest(engine_contract.NetworkContract, Binding):
-    pass
-
-
-class ListingTest(engine_contract.ListingContract, Binding):
-    pass
-
-
-class ImageTest(engine_contract.ImageContract, Binding):
-    pass
-
-
-class StreamTest(engine_contract.StreamContract, Binding):
-    pass
-
-
-class ErrorTest(engine_contract.ErrorContract, Binding):
-    pass
+globals().update(suites.bound(engine_contract, Binding, __name__))

@@ -18,6 +18,7 @@ import testtools
 
 from heat_docker import client
 from tests.contract import heat_contract
+from tests.contract import suites
 from tests.fakes import archives
 from tests.fakes import engine_heat
 from tests.heat import options
@@ -48,17 +49,4 @@ class Binding(testtools.TestCase):
         return name
 
 
-class LimitsTest(heat_contract.LimitsContract, Binding):
-    pass
-
-
-class NetworkTest(heat_contract.NetworkContract, Binding):
-    pass
-
-
-class LifeTest(heat_contract.LifeContract, Binding):
-    pass
-
-
-class PullTest(heat_contract.PullContract, Binding):
-    pass
+globals().update(suites.bound(heat_contract, Binding, __name__))
