@@ -13,6 +13,7 @@
 
 """What has to be true before anything is touched."""
 
+from collections.abc import Iterator
 import ipaddress
 import os
 import pathlib
@@ -24,7 +25,6 @@ from quickstart import network
 from quickstart import problem
 from quickstart import services
 from quickstart import settings as settings_
-from quickstart import shell
 
 _SPACE_GIB = 3
 _MEMORY_GIB = 4
@@ -148,20 +148,26 @@ def _holder(port: int) -> str:
 def _public_range(settings) -> None:
     """Nobody else may route the floating addresses."""
     public = ipaddress.ip_network(settings_.PUBLIC_CIDR)
-    for line in shell.output(settings, ('ip', '-4', 'route')).splitlines():
-        destination, *rest = line.split()
-        if destination == 'default' or settings_.PUBLIC_BRIDGE in rest:
+    for device, destination in _routes():
+        if device == settings_.PUBLIC_BRIDGE or not destination.prefixlen:
             continue
-        try:
-            clash = public.overlaps(ipaddress.ip_network(destination))
-        except ValueError:
-            continue
-        if clash:
+        if public.overlaps(destination):
             raise problem.Problem(
-                'the route "%s" covers the floating addresses %s' % (
-                    line.strip(), public),
+                'the route to %s by %s covers the floating addresses %s' % (
+                    destination, device, public),
                 remedy='Change PUBLIC_CIDR and its neighbours in %s.' %
                 settings_.__file__)
+
+
+def _routes() -> Iterator[tuple[str, ipaddress.IPv4Network]]:
+    """Devices and destinations; ip(8) may not be installed yet."""
+    lines = pathlib.Path('/proc/net/route').read_text().splitlines()[1:]
+    for line in lines:
+        fields = line.split()
+        destination, mask = (
+            ipaddress.ip_address(socket.ntohl(int(fields[column], 16)))
+            for column in (1, 7))
+        yield fields[0], ipaddress.ip_network('%s/%s' % (destination, mask))
 
 
 def _bridges(settings) -> None:
