@@ -158,8 +158,9 @@ def _install(settings, venv, what) -> None:
     if not python.exists():
         shell.run(settings, ('/usr/bin/python3', '-m', 'venv', venv), 'pip')
     if not os.path.exists(settings.tool('uv')):
-        shell.run(settings, (python, '-m', 'pip', 'install', 'uv'), 'pip',
-                  _pip_environment())
+        shell.run(settings, (
+            python, '-m', 'pip', 'install', '--constraint', _CONSTRAINTS,
+            'uv'), 'pip', _pip_environment())
     shell.run(settings, (
         settings.tool('uv'), 'pip', 'install', '--python', python,
         '--compile-bytecode', '--constraint', _CONSTRAINTS, *what), 'pip',
@@ -178,13 +179,16 @@ def _pip_environment() -> dict[str, str]:
 def _uv_environment(settings) -> dict[str, str]:
     """pip's package sources, said in the way of uv, which reads its own.
 
-    Versions are pinned, so it is safe to take a package from any of them.
+    Whom the machine trusts, uv trusts as well, as pip does. Versions are
+    pinned, so it is safe to take a package from any of them.
     """
     sources = _pip_sources(settings)
-    env = {'UV_INDEX_STRATEGY': 'unsafe-best-match'}
+    env = {'UV_INDEX_STRATEGY': 'unsafe-best-match',
+           'UV_SYSTEM_CERTS': 'true'}
     for name, variable in (('index-url', 'UV_DEFAULT_INDEX'),
                            ('extra-index-url', 'UV_INDEX'),
-                           ('find-links', 'UV_FIND_LINKS')):
+                           ('find-links', 'UV_FIND_LINKS'),
+                           ('cert', 'SSL_CERT_FILE')):
         if sources.get(name):
             env[variable] = ' '.join(sources[name].split())
     return {**env, **_pip_environment(),
