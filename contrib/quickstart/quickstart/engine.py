@@ -18,6 +18,7 @@ import json
 import os
 import socket
 
+from quickstart import bridge
 from quickstart import problem
 from quickstart import processes
 from quickstart import services
@@ -72,6 +73,7 @@ def ensure(settings) -> str:
     if answers():
         whose = 'ours' if own.process.pid(settings) else 'the one found here'
         return 'version %s, %s' % (get('/version')['Version'], whose)
+    bridge.remember(settings)
     own.process.start(settings)
 
     def up():
@@ -149,6 +151,7 @@ def stop(settings) -> bool:
     ours = own.pid(settings) is not None
     processes.stop_all(settings, [own], timeout_s=60)
     _unmount(settings)
+    bridge.remove(settings)
     return ours
 
 

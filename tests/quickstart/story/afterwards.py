@@ -16,6 +16,7 @@
 import os
 import socket
 
+from quickstart import bridge
 from quickstart import engine
 from quickstart import settings as settings_
 from quickstart import stack as stack_
@@ -52,13 +53,16 @@ def nothing_is_left(here, before):
 def down_leaves_nothing(here):
     """"down" leaves no process, container, device, namespace or file."""
     directory = here.settings.directory
+    bridges = {settings_.PUBLIC_BRIDGE, 'ovs-netdev',
+               settings_.INTEGRATION_BRIDGE}
+    if bridge.is_ours(here.settings):
+        bridges.add(bridge.NAME)
     world.run_quickstart(here.settings, 'down')
     assert not directory.exists()
     assert not world.processes_with(directory), \
         world.processes_with(directory)
     devices = {name for _, name in socket.if_nameindex()}
-    assert not devices & {settings_.PUBLIC_BRIDGE, 'ovs-netdev',
-                          settings_.INTEGRATION_BRIDGE}, devices
+    assert not devices & bridges, devices
     assert not [name for name in os.listdir('/var/run/netns')
                 if name.startswith('ovnmeta-')]
     if engine.answers():
