@@ -27,7 +27,7 @@ import time
 
 from benchmarks import images
 from benchmarks import measure
-from novadocker.virt.docker import archive
+from novadocker import archive
 from novadocker.virt.docker import imagestore
 
 

@@ -39,10 +39,10 @@ driver = nova.virt.driver.load_compute_driver(None)
 
 import nova.virt.novadocker.conf
 import nova.virt.novadocker.virt.docker as alias
-import nova.virt.novadocker.virt.docker.model as alias_model
+import nova.virt.novadocker.virt.docker.engine.model as alias_model
 import novadocker.conf
 import novadocker.virt.docker as real
-from novadocker.virt.docker import model as real_model
+from novadocker.virt.docker.engine import model as real_model
 print(json.dumps({
     'at_start': at_start,
     'eventlet': 'eventlet' in sys.modules,

@@ -25,8 +25,8 @@ import tarfile
 import threading
 import uuid
 
-from novadocker.virt.docker import exception
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import exception
+from novadocker.virt.docker.engine import model
 from tests.fakes import archives
 
 LABEL = 'org.novadocker.contract'

@@ -21,9 +21,9 @@ from nova import exception as nova_exception
 import os_vif
 from os_vif import exception as os_vif_exception
 
-from novadocker.virt.docker import exception
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import names
+from novadocker.virt.docker import networkops
 from tests.fakes import ports
 
 
@@ -205,7 +205,7 @@ class NetworkContract:
                 raise error
 
         with mock.patch('os_vif.plug', fail_after_the_fact):
-            err = self.assertRaises(exception.PlugFailed, self.plug, vifs,
+            err = self.assertRaises(networkops.PlugFailed, self.plug, vifs,
                                     sandbox)
         self.assertEqual('Cannot plug port %s: no database' % vifs[1]['id'],
                          err.format_message())
@@ -220,7 +220,7 @@ class NetworkContract:
         self.plug(vifs, sandbox)
         before = self.seen(sandbox), self.plugged()
         with mock.patch('os_vif.plug', side_effect=OSError('no database')):
-            self.assertRaises(exception.PlugFailed, self.networks.plug_all,
+            self.assertRaises(networkops.PlugFailed, self.networks.plug_all,
                               self.instance, vifs, sandbox)
         self.assertEqual(before, (self.seen(sandbox), self.plugged()))
 
@@ -229,7 +229,7 @@ class NetworkContract:
         for attributes in ({'type': 'vhostuser'}, {'type': 'binding_failed'},
                            {'vnic_type': 'direct'}):
             vifs = [self.ipv4_port(1), self.ipv4_port(2, **attributes)]
-            err = self.assertRaises(exception.PlugFailed, self.plug, vifs,
+            err = self.assertRaises(networkops.PlugFailed, self.plug, vifs,
                                     sandbox)
             self.assertIn("'%s'" % [*attributes.values()][0],
                           err.format_message())
@@ -247,7 +247,7 @@ class NetworkContract:
     def test_sandbox_that_is_gone(self):
         before, gone = self.plugged(), self.new_sandbox()
         self.end(gone)
-        self.assertRaises(exception.PlugFailed, self.plug,
+        self.assertRaises(networkops.PlugFailed, self.plug,
                           [self.ipv4_port()], gone)
         self.networks.unplug_all(self.instance, [self.ipv4_port()])
         self.assertEqual(before, self.plugged())

@@ -184,7 +184,7 @@ class FakeEngine(fixtures.Fixture):
 
     def connect(self) -> None:
         # Not above: it brings Nova along, whose options exclude Heat's.
-        from novadocker.virt.docker import client
+        from novadocker.virt.docker.engine import client
         self.client = client.DockerClient(self.url, **self._client_arguments)
         self.addCleanup(self.client.close)
 

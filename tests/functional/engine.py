@@ -24,7 +24,7 @@ import uuid
 
 import fixtures
 
-from novadocker.virt.docker import client
+from novadocker.virt.docker.engine import client
 from tests.fakes import archives
 
 URL = os.environ.get('NOVADOCKER_TEST_ENGINE', 'unix:///var/run/docker.sock')

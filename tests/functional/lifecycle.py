@@ -20,7 +20,7 @@ from nova.compute import power_state
 from nova.tests.functional.api import client
 from oslo_serialization import jsonutils
 
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import names
 from tests.fakes import archives
 

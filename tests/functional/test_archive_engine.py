@@ -27,9 +27,8 @@ import docker
 import fixtures
 import testtools
 
-from novadocker.virt.docker import archive
-from novadocker.virt.docker import client
-from novadocker.virt.docker import exception
+from novadocker import archive
+from novadocker.virt.docker.engine import client
 from tests.data import archives
 from tests.functional import engine
 from tests.functional import waiting
@@ -133,7 +132,7 @@ class HostileTest(Corpus):
         self.assertEqual(1, len(before['images']))
         for case in archives.HOSTILE.values():
             with self.subTest(case.name):
-                error = self.assertRaises(exception.ArchiveError, self.load,
+                error = self.assertRaises(archive.ArchiveError, self.load,
                                           case.build(), **case.limits)
                 self.assertRegex(str(error), case.reason)
                 # The engine cleans up when it notices the broken stream.
@@ -151,7 +150,7 @@ class TheftTest(Corpus):
             archives.junk_under_known_diff_id(), quiet=True))
         if any('error' in answer for answer in answers):
             self.skipTest('this engine checks known layers itself')
-        self.assertRaises(exception.ArchiveError, self.load,
+        self.assertRaises(archive.ArchiveError, self.load,
                           archives.junk_under_known_diff_id())
 
 

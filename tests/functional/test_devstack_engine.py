@@ -23,7 +23,7 @@ import uuid
 import fixtures
 import testtools
 
-from novadocker.virt.docker import archive
+from novadocker import archive
 from novadocker.virt.docker import names
 from tests.functional import engine
 

@@ -27,7 +27,6 @@ from unittest import mock
 
 import fixtures
 
-from novadocker.virt.docker import exception
 from novadocker.virt.docker import names
 from novadocker.virt.docker import networkops
 from tests import base
@@ -168,7 +167,7 @@ class NetworkTest(network_contract.NetworkContract, _Network):
         sandbox, first = self.new_sandbox(), self.ipv4_port(1)
         self.plug([first], sandbox)
         before = self.seen(sandbox), self.plugged()
-        self.assertRaises(exception.PlugFailed, self.networks.plug_all,
+        self.assertRaises(networkops.PlugFailed, self.networks.plug_all,
                           self.instance, [self.ipv4_port(2)], sandbox)
         self.assertEqual(before, (self.seen(sandbox), self.plugged()))
 

@@ -20,11 +20,10 @@ import tracemalloc
 
 import testtools
 
-from novadocker.virt.docker import archive
-from novadocker.virt.docker import compression
-from novadocker.virt.docker import exception
-from novadocker.virt.docker import layerscan
-from novadocker.virt.docker import tarstream
+from novadocker import archive
+from novadocker.archive import compression
+from novadocker.archive import layers
+from novadocker.archive import tar
 from tests.data import archives
 
 TAG = 'novadocker/11111111-2222-3333-4444-555555555555:abc'
@@ -44,7 +43,7 @@ def sanitised(data, size=CHUNK, result=None, **limits):
 def refused(case):
     try:
         sanitised(case.build(), **case.limits)
-    except exception.ArchiveError as err:
+    except archive.ArchiveError as err:
         return str(err)
     return ''
 
@@ -194,7 +193,7 @@ class StreamTest(SoundArchive, testtools.TestCase):
         self.addCleanup(tracemalloc.stop)
         for size in (96 * archives.MIB, 1 << 30):
             limits = archive.Limits(max_unpacked_bytes=size)
-            with self.assertRaises(exception.ArchiveError):
+            with self.assertRaises(archive.ArchiveError):
                 for _block in archive.sanitise(source, TAG, limits,
                                                archive.Result()):
                     pass
@@ -206,13 +205,13 @@ class StreamTest(SoundArchive, testtools.TestCase):
         size = sum(map(len, image.layers))
         data = archives.legacy(image)
         self.assertSound(sanitised(data, max_unpacked_bytes=size))
-        self.assertRaises(exception.ArchiveError, sanitised, data,
+        self.assertRaises(archive.ArchiveError, sanitised, data,
                           max_unpacked_bytes=size - 1)
 
     def test_limit_on_the_archive_is_exact(self):
         data = archives.whole_gzip()
         self.assertSound(sanitised(data, max_archive_bytes=len(data)))
-        self.assertRaises(exception.ArchiveError, sanitised, data,
+        self.assertRaises(archive.ArchiveError, sanitised, data,
                           max_archive_bytes=len(data) - 1)
 
 
@@ -265,13 +264,13 @@ class ConfigTest(SoundArchive, testtools.TestCase):
             self.assertSound(b''.join(archive.sanitise(
                 chunks(data), TAG, archive.Limits(), archive.Result(),
                 name)))
-        with self.assertRaisesRegex(exception.ArchiveError, 'runs arm64'):
+        with self.assertRaisesRegex(archive.ArchiveError, 'runs arm64'):
             list(archive.sanitise(chunks(data), TAG, archive.Limits(),
                                   archive.Result(), 'aarch64'))
 
     def test_message_shows_names_harmlessly(self):
         name = 'a\x1b[31m\n' + 'b' * 200
-        with self.assertRaises(exception.ArchiveError) as raised:
+        with self.assertRaises(archive.ArchiveError) as raised:
             sanitised(archives.tar(archives.member(name, kind=b'6')))
         message = str(raised.exception)
         self.assertTrue(message.isprintable())
@@ -291,9 +290,9 @@ class HeaderTest(testtools.TestCase):
                 continue
             data = archives.tar(archives.member(
                 name, b'abc', form=form), archives.symlink('l', name[:90]))
-            source = tarstream.Source([data])
+            source = tar.Source([data])
             found = []
-            for header in tarstream.members(source, 10):
+            for header in tar.members(source, 10):
                 content = source.exactly(header.data_size, 'x')
                 found.append((header.name.decode(), header.kind, content))
             self.assertEqual([(name, b'0', b'abc'), ('l', b'2', b'')], found)
@@ -302,29 +301,29 @@ class HeaderTest(testtools.TestCase):
 
     def test_old_archives(self):
         block = archives.raw_header(b'dir/', kind=b'\0', magic=b'')
-        (header,) = tarstream.members(
-            tarstream.Source([block + bytes(1024)]), 1 + 1)
-        self.assertEqual(tarstream.DIRECTORY, header.kind)
+        (header,) = tar.members(
+            tar.Source([block + bytes(1024)]), 1 + 1)
+        self.assertEqual(tar.DIRECTORY, header.kind)
 
     def test_prefix_in_the_place_of_gnu_times(self):
         block = bytearray(archives.raw_header(b'name'))
         block[345:351] = b'prefix'
         block[148:156] = b' ' * 8
         block[148:156] = b'%06o\0 ' % sum(block)
-        header = tarstream.parse_header(bytes(block))
+        header = tar.parse_header(bytes(block))
         self.assertEqual(b'prefix/name', header.name)
 
     def test_size_in_base_256(self):
         size = 100 << 30
-        block = tarstream.file_header('x', size)
-        self.assertEqual(size, tarstream.parse_header(block).size)
+        block = tar.file_header('x', size)
+        self.assertEqual(size, tar.parse_header(block).size)
 
     def test_signed_checksum(self):
         block = bytearray(archives.raw_header(b'\xff'))
         block[148:156] = b' ' * 8
         signed = sum(byte - 256 if byte > 127 else byte for byte in block)
         block[148:156] = b'%06o\0 ' % signed
-        self.assertEqual(b'\xff', tarstream.parse_header(bytes(block)).name)
+        self.assertEqual(b'\xff', tar.parse_header(bytes(block)).name)
 
 
 class LinkTest(testtools.TestCase):
@@ -339,7 +338,7 @@ class LinkTest(testtools.TestCase):
                 (b'a/b', b'c', False, (b'c', False)),
                 (b'a/b', b'../c', False, (b'c', True)),
                 (b'a/b', b'..', True, (b'', False))):
-            self.assertEqual(target, tarstream.resolve_link(
+            self.assertEqual(target, tar.resolve_link(
                 name, link, relative), (name, link))
 
 
@@ -347,9 +346,9 @@ class LayerScanTest(testtools.TestCase):
 
     def scan(self, layer, size):
         """Give the names and links that were seen."""
-        special = layerscan.SpecialFiles()
-        scan = layerscan.LayerScan('x', layerscan.Budget(1 << 30, 1000),
-                                   special)
+        special = layers.SpecialFiles()
+        scan = layers.LayerScan('x', layers.Budget(1 << 30, 1000),
+                                special)
         self.patch(scan, '_check', lambda header: seen.append(
             (header.name, header.kind, header.size)))
         seen = []
@@ -375,7 +374,7 @@ class LayerScanTest(testtools.TestCase):
             if end in whole:
                 self.scan(layer[:end], 100)
             else:
-                self.assertRaises(exception.ArchiveError, self.scan,
+                self.assertRaises(archive.ArchiveError, self.scan,
                                   layer[:end], 100)
 
 
@@ -397,7 +396,7 @@ class CompressionTest(testtools.TestCase):
     def test_endless_members_are_refused(self):
         self.patch(compression, '_MOST_MEMBERS', 10)
         inflater = compression.Inflater('gzip', 'x')
-        with self.assertRaisesRegex(exception.ArchiveError, 'many parts'):
+        with self.assertRaisesRegex(archive.ArchiveError, 'many parts'):
             list(inflater.feed(gzip.compress(b'') * 11))
 
     def test_padded_gzip_has_the_size_it_told(self):
@@ -411,7 +410,7 @@ class CompressionTest(testtools.TestCase):
 
     def test_padded_gzip_that_does_not_fit(self):
         padded = compression.PaddedGzip(1)
-        with self.assertRaisesRegex(exception.ArchiveError, 'with gzip'):
+        with self.assertRaisesRegex(archive.ArchiveError, 'with gzip'):
             padded.feed(b'')
             with gzip.open(io.BytesIO(archives.gzip_layer(b''))):
                 for byte in range(256):

@@ -23,8 +23,7 @@ import hypothesis
 from hypothesis import strategies as st
 import testtools
 
-from novadocker.virt.docker import archive
-from novadocker.virt.docker import exception
+from novadocker import archive
 from tests.data import archives
 from tests.unit import test_archive
 
@@ -119,7 +118,7 @@ class FuzzTest(test_archive.SoundArchive, testtools.TestCase):
                     LIMITS, result, archives.ARCHITECTURE):
                 output += block
                 self.assertLess(len(block), 1 << 20)
-        except exception.ArchiveError as err:
+        except archive.ArchiveError as err:
             self.assertTrue(str(err))
             self.assertNotIn(b'manifest.json', output)
             self.assertEqual(archive.Result(), result)

@@ -35,9 +35,9 @@ from docker.transport import unixconn
 import fixtures
 import testtools
 
-from novadocker.virt.docker import client
-from novadocker.virt.docker import exception
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import client
+from novadocker.virt.docker.engine import exception
+from novadocker.virt.docker.engine import model
 from tests.fakes import archives
 from tests.fakes import engine_http
 

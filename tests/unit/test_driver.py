@@ -22,10 +22,11 @@ import os_resource_classes as orc
 from oslo_utils.fixture import uuidsentinel as uuids
 
 from novadocker.virt.docker import driver
-from novadocker.virt.docker import exception
+from novadocker.virt.docker.engine import exception
+from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import hostops
-from novadocker.virt.docker import model
 from novadocker.virt.docker import names
+from novadocker.virt.docker import networkops
 from tests.unit import driver_case
 
 
@@ -238,7 +239,7 @@ class PowerTest(driver_case.DriverCase):
         self.driver.power_off(self.server)
         before = self._workload().id
         self.kernel.fail_next('build_interface', OSError('injected'))
-        self.assertRaises(exception.PlugFailed, self.driver.power_on,
+        self.assertRaises(networkops.PlugFailed, self.driver.power_on,
                           self.context, self.server, self.network_info)
         self.assertEqual(before, self._workload().id)
         self.driver.power_on(self.context, self.server, self.network_info)

@@ -19,8 +19,8 @@ import socket
 import docker
 import testtools
 
-from novadocker.virt.docker import exception
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import exception
+from novadocker.virt.docker.engine import model
 from tests.fakes import archives
 from tests.fakes import engine_http
 

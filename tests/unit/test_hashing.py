@@ -12,7 +12,7 @@
 
 import hashlib
 
-from novadocker.virt.docker import hashing
+from novadocker.archive import digests
 from tests import base
 
 
@@ -20,7 +20,7 @@ class DigestTest(base.TestCase):
     def test_equals_hashlib_for_any_blocks(self):
         for sizes in ((), (0,), (1, 2, 3), (65536,) * 40, (3_000_000, 1)):
             blocks = [bytes([size % 251]) * size for size in sizes]
-            taken = hashing.Digest('sha256')
+            taken = digests.Digest('sha256')
             for block in blocks:
                 taken.update(block)
             expected = hashlib.sha256(b''.join(blocks)).hexdigest()
@@ -28,7 +28,7 @@ class DigestTest(base.TestCase):
             self.assertEqual(expected, taken.hexdigest())
 
     def test_goes_on_after_it_was_read(self):
-        taken = hashing.Digest('sha256')
+        taken = digests.Digest('sha256')
         taken.update(b'a')
         taken.hexdigest()
         taken.update(b'b')
@@ -36,4 +36,4 @@ class DigestTest(base.TestCase):
                          taken.hexdigest())
 
     def test_unknown_algorithm(self):
-        self.assertRaises(ValueError, hashing.Digest, 'crc')
+        self.assertRaises(ValueError, digests.Digest, 'crc')

@@ -23,7 +23,7 @@ from nova import objects
 from oslo_utils.fixture import uuidsentinel as uuids
 from oslo_utils import units
 
-from novadocker.virt.docker import exception
+from novadocker.virt.docker import imagestore
 from novadocker.virt.docker import names
 from tests.fakes import archives
 from tests.unit import driver_case
@@ -73,7 +73,7 @@ class LoadTest(driver_case.DriverCase):
     def test_glance_breaks_off_always(self):
         before = self.state()
         self.glance.interfere = lambda blocks: iter(())
-        self.assertRaises(exception.DownloadError, self.spawn)
+        self.assertRaises(imagestore.DownloadError, self.spawn)
         self.assertEqual(2, len(self.glance.downloads))
         self.assertEqual(before, self.state())
 

@@ -20,7 +20,6 @@ from nova import exception as nova_exception
 from nova import objects
 from oslo_utils.fixture import uuidsentinel as uuids
 
-from novadocker.virt.docker import exception
 from novadocker.virt.docker import imagestore
 from tests import base
 
@@ -50,18 +49,18 @@ class DataTest(base.TestCase):
 
     def test_other_data_than_recorded(self):
         self.assertRaisesRegex(
-            exception.DownloadError, 'another sha256', self._read,
+            imagestore.DownloadError, 'another sha256', self._read,
             record(b'other'))
 
     def test_data_that_breaks_off(self):
         self.api.download.return_value = iter([DATA[:70000]])
-        self.assertRaises(exception.DownloadError, self._read)
+        self.assertRaises(imagestore.DownloadError, self._read)
 
     def test_every_failure_of_glance_is_a_download_error(self):
         for error in (IOError('reset'), nova_exception.GlanceConnectionFailed(
                 server='x', reason='y')):
             self.api.download.side_effect = error
-            self.assertRaises(exception.DownloadError, self._read)
+            self.assertRaises(imagestore.DownloadError, self._read)
 
     def test_failures_that_would_come_again(self):
         for error in (nova_exception.ImageNotFound(image_id='x'),
@@ -84,7 +83,7 @@ class DataTest(base.TestCase):
         self.flags(shared_directory=directory, group='docker')
         with open(os.path.join(directory, uuids.image), 'wb') as archive:
             archive.write(b'planted')
-        self.assertRaises(exception.DownloadError, self._read)
+        self.assertRaises(imagestore.DownloadError, self._read)
 
     def _write(self, error=None):
         def download(_context, _image_id, data, trusted_certs):

@@ -41,9 +41,9 @@ class LoadingTest(testtools.TestCase):
         self.assertTrue(self.found['same_conf'])
 
     def test_modules_keep_their_own_names(self):
-        self.assertEqual('novadocker.virt.docker.model',
+        self.assertEqual('novadocker.virt.docker.engine.model',
                          self.found['spec_name'])
-        self.assertEqual('novadocker.virt.docker.model',
+        self.assertEqual('novadocker.virt.docker.engine.model',
                          self.found['class_module'])
 
     def test_interpreter_start_loads_the_alias_and_nothing_heavy(self):

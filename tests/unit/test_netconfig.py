@@ -13,16 +13,15 @@
 
 from nova.network import model as network_model
 
-from novadocker.virt.docker import model
 from novadocker.virt.docker import netconfig
 from tests import base
 from tests.fakes import ports
 
-METADATA = model.Route('169.254.169.254/32')
+METADATA = netconfig.Route('169.254.169.254/32')
 
 
 def default(gateway):
-    return model.Route('0.0.0.0/0' if '.' in gateway else '::/0', gateway)
+    return netconfig.Route('0.0.0.0/0' if '.' in gateway else '::/0', gateway)
 
 
 class InterfacesTest(base.TestCase):
@@ -33,10 +32,10 @@ class InterfacesTest(base.TestCase):
         vif = ports.port(1, ports.subnet(
             '10.0.0.0/24', '10.0.0.5', gateway='10.0.0.1',
             routes=(('172.16.0.0/12', '10.0.0.9'),)), mtu=9000)
-        self.assertEqual([model.Interface(
+        self.assertEqual([netconfig.Interface(
             name='eth0', host_name='tapa0000001-00',
             mac='fa:16:3e:00:00:01', mtu=9000, addresses=('10.0.0.5/24',),
-            routes=(model.Route('172.16.0.0/12', '10.0.0.9'),
+            routes=(netconfig.Route('172.16.0.0/12', '10.0.0.9'),
                     default('10.0.0.1'), METADATA),
             checksum_offload=False)], netconfig.interfaces([vif]))
 
@@ -87,7 +86,7 @@ class InterfacesTest(base.TestCase):
 
     def test_host_route_to_metadata_is_honoured_on_any_port(self):
         self.assertEqual(
-            [(), (model.Route('169.254.169.254/32', '10.2.0.2'),)],
+            [(), (netconfig.Route('169.254.169.254/32', '10.2.0.2'),)],
             self.routes(
                 ports.port(1, ports.subnet('10.1.0.0/24', '10.1.0.5')),
                 ports.port(2, ports.subnet(
@@ -110,12 +109,12 @@ class InterfacesTest(base.TestCase):
                 '10.0.0.0/24', '10.0.0.%d' % number,
                 routes=(('172.16.0.0/12', '10.0.0.9'),)))
         self.assertEqual(
-            [(model.Route('172.16.0.0/12', '10.0.0.9'), METADATA), ()],
+            [(netconfig.Route('172.16.0.0/12', '10.0.0.9'), METADATA), ()],
             self.routes(vif(1), vif(2)))
 
     def test_host_route_on_the_link(self):
         self.assertEqual(
-            [(model.Route('172.16.0.0/12'), METADATA)],
+            [(netconfig.Route('172.16.0.0/12'), METADATA)],
             self.routes(ports.port(1, ports.subnet(
                 '10.0.0.0/24', '10.0.0.5',
                 routes=(('172.16.0.1/12', '0.0.0.0'),)))))

@@ -12,7 +12,7 @@
 
 import threading
 
-from novadocker.virt.docker import pipe
+from novadocker.archive import pipe
 from tests import base
 
 

@@ -16,7 +16,7 @@ from nova import exception as nova_exception
 from nova.network import model as network_model
 from oslo_utils.fixture import uuidsentinel as uuids
 
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import names
 from tests.fakes import archives
 from tests.fakes import kernel

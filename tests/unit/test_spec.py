@@ -18,7 +18,7 @@ from nova.tests.unit import fake_instance
 from oslo_utils.fixture import uuidsentinel as uuids
 from oslo_utils import units
 
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import names
 from novadocker.virt.docker import spec
 from tests import base

@@ -17,7 +17,7 @@ import struct
 
 import testtools
 
-from novadocker.virt.docker import wire
+from novadocker.virt.docker.engine import wire
 
 
 def frame(stream, data):

@@ -29,8 +29,8 @@ from nova import exception as nova_exception
 from nova.virt import hardware
 from novadocker import conf
 from novadocker.i18n import _
-from novadocker.virt.docker import exception
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import exception
+from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import names
 from novadocker.virt.docker import rollback
 from novadocker.virt.docker import spec

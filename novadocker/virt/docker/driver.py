@@ -21,8 +21,8 @@ from nova import exception as nova_exception
 from nova.virt import driver
 from novadocker import conf
 from novadocker.i18n import _
-from novadocker.virt.docker import client
 from novadocker.virt.docker import containerops
+from novadocker.virt.docker.engine import client
 from novadocker.virt.docker import hostops
 from novadocker.virt.docker import imageops
 from novadocker.virt.docker import imagestore

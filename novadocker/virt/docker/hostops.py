@@ -26,7 +26,7 @@ import psutil
 
 from nova.objects import fields
 from novadocker import conf
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import model
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)

@@ -30,10 +30,11 @@ from oslo_utils import units
 import tenacity
 
 from nova import exception as nova_exception
+from novadocker import archive
 from novadocker import conf
-from novadocker.virt.docker import archive
-from novadocker.virt.docker import exception
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import exception
+from novadocker.virt.docker.engine import model
+from novadocker.virt.docker import imagestore
 from novadocker.virt.docker import names
 
 CONF = conf.CONF
@@ -187,7 +188,7 @@ class ImageOps:
     def _load(self, context, tag, image_id, *how) -> None:
         watch = timeutils.StopWatch()
         attempts = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(exception.DownloadError),
+            retry=tenacity.retry_if_exception_type(imagestore.DownloadError),
             stop=tenacity.stop_after_attempt(CONF.glance.num_retries + 1),
             before_sleep=_log_retry, reraise=True)
         with watch:
@@ -202,9 +203,9 @@ class ImageOps:
             self._client.load(archive.sanitise(
                 data, tag, _limits(image, max_unpacked_bytes),
                 archive.Result(), self._host.engine.architecture))
-        except exception.ArchiveError as err:
+        except archive.ArchiveError as err:
             raise nova_exception.ImageUnacceptable(
-                image_id=image_id, reason=err.format_message()) from err
+                image_id=image_id, reason=str(err)) from err
 
 
 def _check_fits(instance, image: model.Image) -> None:

@@ -26,11 +26,10 @@ from nova import objects
 from oslo_log import log as logging
 from oslo_utils import units
 
+from novadocker.archive import digests
+from novadocker.archive import pipe
 from novadocker import conf
 from novadocker.i18n import _
-from novadocker.virt.docker import exception
-from novadocker.virt.docker import hashing
-from novadocker.virt.docker import pipe
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
@@ -42,6 +41,12 @@ _FINAL = (nova_exception.ImageNotFound, nova_exception.ImageUnacceptable,
           nova_exception.ImageNotAuthorized,
           nova_exception.CertificateValidationFailed,
           cursive_exception.SignatureVerificationError)
+
+
+class DownloadError(nova_exception.NovaException):
+    """Glance broke off, or delivered other data; another try may succeed."""
+
+    msg_fmt = _("Glance did not deliver image %(image_id)s: %(reason)s")
 
 
 class ImageStore:
@@ -93,7 +98,7 @@ class ImageStore:
                 image_id=image_id,
                 reason=_('its signature does not match its data')) from err
         except Exception as err:
-            raise exception.DownloadError(
+            raise DownloadError(
                 image_id=image_id, reason=err) from err
 
     def _blocks(self, context, image_id, trusted_certs) -> Iterator[bytes]:
@@ -150,11 +155,11 @@ def _file_blocks(path: str) -> Iterator[bytes]:
 def _hashed(blocks: Iterable[bytes], image: dict) -> Iterator[bytes]:
     """The blocks; an error after the last if Glance recorded others."""
     algorithm = image.get('os_hash_algo')
-    taken = hashing.Digest(algorithm) if algorithm else None
+    taken = digests.Digest(algorithm) if algorithm else None
     for block in blocks:
         if taken:
             taken.update(block)
         yield block
     if taken and taken.hexdigest() != image['os_hash_value']:
-        raise exception.DownloadError(image_id=image['id'], reason=_(
+        raise DownloadError(image_id=image['id'], reason=_(
             'the data has another %s than Glance recorded') % algorithm)

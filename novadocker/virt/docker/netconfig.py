@@ -20,18 +20,56 @@ Neutron's DHCP would have told is set here.
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
+import dataclasses
 import ipaddress
 
 from nova.network import model as network_model
 
 from novadocker.i18n import _
-from novadocker.virt.docker import model
 from novadocker.virt.docker import names
 
 _DEFAULT_MTU = 1500
 _ANYWHERE = {4: '0.0.0.0/0', 6: '::/0'}
 _UNSPECIFIED = ('0.0.0.0', '::')
 _METADATA = '169.254.169.254/32'
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """``destination`` is a CIDR; ``gateway`` None means on the link."""
+
+    destination: str
+    gateway: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Interface:
+    """One network interface of a server, as its namespace shall show it.
+
+    ``name`` is the name inside, ``host_name`` the host end of the veth.
+    ``addresses`` are CIDRs such as ``10.0.0.5/24`` and ``2001:db8::5/64``.
+    ``checksum_offload`` False makes the kernel fill in checksums itself,
+    which a bridge on the userspace datapath needs.
+    """
+
+    name: str
+    host_name: str
+    mac: str
+    mtu: int
+    addresses: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
+    checksum_offload: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class NameService:
+    """What the server's /etc/resolv.conf and /etc/hosts shall say."""
+
+    nameservers: tuple[str, ...] = ()
+    search_domains: tuple[str, ...] = ()
+    hosts: Mapping[str, tuple[str, ...]] = dataclasses.field(
+        default_factory=dict)
 
 
 def refusal(vif: network_model.VIF) -> str | None:
@@ -54,7 +92,7 @@ def hybrid_bridge(vif: network_model.VIF) -> str | None:
 
 def interfaces(vifs: Iterable[network_model.VIF],
                kernel_bridges: Collection[str] = ()
-               ) -> list[model.Interface]:
+               ) -> list[Interface]:
     """A server's interfaces, in the order of its ports.
 
     A destination, the default included, belongs to the first port that
@@ -68,7 +106,7 @@ def interfaces(vifs: Iterable[network_model.VIF],
     routes = [tuple(_unclaimed(_routes(vif), taken)) for vif in vifs]
     _add_metadata_route(vifs, routes, taken)
     return [
-        model.Interface(
+        Interface(
             name=names.guest_interface(index), host_name=vif['devname'],
             mac=vif['address'].lower(), mtu=_mtu(vif),
             addresses=tuple(_addresses(vif)), routes=routes[index],
@@ -77,7 +115,7 @@ def interfaces(vifs: Iterable[network_model.VIF],
 
 
 def name_service(vifs: Iterable[network_model.VIF],
-                 hostname: str | None) -> model.NameService:
+                 hostname: str | None) -> NameService:
     """What the server's resolv.conf and hosts shall say.
 
     :param hostname: may be fully qualified; its domain is searched then
@@ -86,7 +124,7 @@ def name_service(vifs: Iterable[network_model.VIF],
     full = hostname or ''
     short, _dot, domain = full.partition('.')
     aliases: tuple[str, ...] = (full, short) if domain else (short,)
-    return model.NameService(
+    return NameService(
         nameservers=tuple(dict.fromkeys(_nameservers(vifs))),
         search_domains=(domain,) if domain else (),
         hosts={ip['address']: aliases for vif in vifs
@@ -110,7 +148,7 @@ def _addresses(vif) -> Iterator[str]:
             yield '%s/%d' % (ip['address'], length)
 
 
-def _routes(vif) -> Iterator[model.Route]:
+def _routes(vif) -> Iterator[Route]:
     """The subnets' host routes, then their gateways.
 
     In this order, as a host route for everything replaces the gateway
@@ -118,11 +156,11 @@ def _routes(vif) -> Iterator[model.Route]:
     """
     for subnet in _subnets(vif):
         for route in subnet['routes']:
-            yield model.Route(_network(route['cidr']),
-                              _address(route['gateway']))
+            yield Route(_network(route['cidr']),
+                        _address(route['gateway']))
         gateway = _address(subnet['gateway'])
         if gateway:
-            yield model.Route(_ANYWHERE[subnet['version']], gateway)
+            yield Route(_ANYWHERE[subnet['version']], gateway)
 
 
 def _network(cidr: str) -> str:
@@ -135,15 +173,15 @@ def _address(ip: network_model.IP | None) -> str | None:
     return None if address in _UNSPECIFIED else address
 
 
-def _unclaimed(routes: Iterable[model.Route],
-               taken: set[str]) -> Iterator[model.Route]:
+def _unclaimed(routes: Iterable[Route],
+               taken: set[str]) -> Iterator[Route]:
     for route in routes:
         if route.destination not in taken:
             taken.add(route.destination)
             yield route
 
 
-def _add_metadata_route(vifs, routes: list[tuple[model.Route, ...]],
+def _add_metadata_route(vifs, routes: list[tuple[Route, ...]],
                         taken: set[str]) -> None:
     """Metadata is on the link of the first port with IPv4.
 
@@ -154,7 +192,7 @@ def _add_metadata_route(vifs, routes: list[tuple[model.Route, ...]],
         return
     for index, vif in enumerate(vifs):
         if any(subnet['version'] == 4 for subnet in _subnets(vif)):
-            routes[index] += (model.Route(_METADATA),)
+            routes[index] += (Route(_METADATA),)
             return
 
 

@@ -40,8 +40,7 @@ import novadocker.privileged.files
 import novadocker.privileged.interfaces
 import novadocker.privileged.namespaces
 import novadocker.privileged.netns_links
-from novadocker.virt.docker import exception
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import names
 from novadocker.virt.docker import netconfig
 from novadocker.virt.docker import rollback
@@ -57,6 +56,18 @@ _ERRORS = novadocker.privileged.ERRORS + (os_vif_exception.ExceptionBase,)
 
 # A port that no network ever has.
 _NO_PORT = '00000000-0000-0000-0000-000000000000'
+
+
+class PlugFailed(nova_exception.VirtualInterfaceCreateException,
+                 nova_exception.VirtualInterfacePlugException):
+    """Both of Nova's: the one ends a build, the other spares a service.
+
+    While a server is built Nova gives up, with this message, on a
+    VirtualInterfaceCreateException only; while nova-compute starts it goes
+    on to the next server after a VirtualInterfacePlugException only.
+    """
+
+    msg_fmt = _("Cannot plug port %(port)s: %(reason)s")
 
 
 class NetworkOps:
@@ -164,7 +175,7 @@ class NetworkOps:
                 self._plug(instance, vif, interface, namespace,
                            kinds[vif['network']['bridge']])
 
-    def _plug(self, instance, vif, interface: model.Interface,
+    def _plug(self, instance, vif, interface: netconfig.Interface,
               namespace: str, bridge_kind: str) -> None:
         with rollback.Rollback(instance) as undo:
             if _build(interface, namespace):
@@ -213,7 +224,7 @@ def _refuse_unsupported(vifs: Iterable[network_model.VIF]) -> None:
     for vif in vifs:
         reason = netconfig.refusal(vif)
         if reason:
-            raise exception.PlugFailed(port=vif['id'], reason=reason)
+            raise PlugFailed(port=vif['id'], reason=reason)
 
 
 def _namespaces(sandbox: model.Container) -> list[str]:
@@ -224,7 +235,7 @@ def _namespaces(sandbox: model.Container) -> list[str]:
     return paths
 
 
-def _build(interface: model.Interface, namespace: str) -> bool:
+def _build(interface: netconfig.Interface, namespace: str) -> bool:
     return novadocker.privileged.interfaces.build_interface(
         namespace, interface.host_name, interface.name, interface.mac,
         interface.mtu, list(interface.addresses),
@@ -276,7 +287,7 @@ def _plug_errors(port: str) -> Iterator[None]:
     try:
         yield
     except _ERRORS as err:
-        raise exception.PlugFailed(port=port, reason=_reason(err)) from err
+        raise PlugFailed(port=port, reason=_reason(err)) from err
 
 
 @contextlib.contextmanager

@@ -26,8 +26,8 @@ from oslo_log import log as logging
 
 from novadocker import conf
 from novadocker.i18n import _
-from novadocker.virt.docker import exception
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import exception
+from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import names
 from novadocker.virt.docker import pause
 from novadocker.virt.docker import spec

@@ -25,10 +25,10 @@ from nova import exception as nova_exception
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
+from novadocker import archive
 from novadocker import conf
-from novadocker.virt.docker import archive
-from novadocker.virt.docker import exception
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import exception
+from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import names
 
 CONF = conf.CONF

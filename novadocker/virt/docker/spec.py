@@ -29,7 +29,7 @@ from nova.virt import driver
 from novadocker import conf
 from novadocker import extra_specs
 from novadocker.i18n import _
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import names
 
 CONF = conf.CONF

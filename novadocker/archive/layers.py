@@ -21,8 +21,9 @@ starts a container on the result, has to be found here.
 import array
 from collections.abc import Generator
 
+from novadocker.archive import tar
+from novadocker.archive import words
 from novadocker.i18n import _
-from novadocker.virt.docker import tarstream
 
 # The engine opens these inside the container's file system, from the host.
 _OPENED_BY_ENGINE = (b'passwd', b'group')
@@ -45,14 +46,14 @@ class Budget:
     def spend_bytes(self, count: int) -> None:
         self._bytes += count
         if self._bytes > self._max_bytes:
-            raise tarstream.refusal(_(
+            raise words.refusal(_(
                 'the layers unpack to more than %d bytes, the disk of the '
                 'flavor or the limit of this cloud') % self._max_bytes)
 
     def spend_member(self) -> None:
         self._members += 1
         if self._members > self._max_members:
-            raise tarstream.refusal(_(
+            raise words.refusal(_(
                 'the layers hold more than %d files') % self._max_members)
 
 
@@ -81,9 +82,9 @@ class SpecialFiles:
 
     def add_special(self, name: bytes) -> None:
         if len(self._names) >= _MOST_SPECIAL_FILES:
-            raise tarstream.refusal(_(
+            raise words.refusal(_(
                 'the layers hold too many FIFOs and devices'))
-        self._names[hash(_last(name))] = tarstream.shown(name)
+        self._names[hash(_last(name))] = words.shown(name)
 
     def check(self) -> None:
         """Refuse an image whose user database is a special file."""
@@ -92,7 +93,7 @@ class SpecialFiles:
         reached = self._reached()
         for key, name in self._names.items():
             if key in reached:
-                raise tarstream.refusal(_(
+                raise words.refusal(_(
                     'member %s of a layer is a FIFO or a device where the '
                     'engine may open it as /etc/passwd or /etc/group') %
                     name)
@@ -106,8 +107,8 @@ class SpecialFiles:
                     reached.add(self._links[index + 1])
             if before == len(reached):
                 return reached
-        raise tarstream.refusal(_('the links of the layers form too long a '
-                                  'chain'))
+        raise words.refusal(_('the links of the layers form too long a '
+                              'chain'))
 
 
 class LayerScan:
@@ -138,18 +139,18 @@ class LayerScan:
 
     def _members(self) -> Generator[None, None, None]:
         """Read member after member, yielding when more bytes are needed."""
-        extended = tarstream.Extended()
+        extended = tar.Extended()
         while True:
             self._between_members = not extended.pending
-            block = yield from self._take(tarstream.BLOCK)
-            if block == tarstream.ZERO_BLOCK:
+            block = yield from self._take(tar.BLOCK)
+            if block == tar.ZERO_BLOCK:
                 break
             self._between_members = False
-            header = tarstream.parse_header(block)
+            header = tar.parse_header(block)
             if header is None:
                 raise self._refusal(_('it is no tar archive, or damaged'))
             self._budget.spend_member()
-            if header.kind in tarstream.EXTENDED_KINDS:
+            if header.kind in tar.EXTENDED_KINDS:
                 extended.add(header, (yield from self._payload(header)))
                 continue
             self._check(extended.apply(header))
@@ -157,7 +158,7 @@ class LayerScan:
         yield from self._end()
 
     def _payload(self, header) -> Generator[None, None, bytes]:
-        if header.size > tarstream.MAX_EXTENDED:
+        if header.size > tar.MAX_EXTENDED:
             raise self._refusal(_('it has an extended header of %d bytes') %
                                 header.size)
         payload = yield from self._take(header.size)
@@ -191,43 +192,43 @@ class LayerScan:
                 raise self._refusal(_('too much padding follows its end'))
             yield
 
-    def _check(self, header: tarstream.Header) -> None:
+    def _check(self, header: tar.Header) -> None:
         name = header.name
         if b'..' in name and b'..' in name.split(b'/'):
             raise self._refusal(_('member %s leads out of its directory') %
-                                tarstream.shown(name))
+                                words.shown(name))
         if b'.wh.' in name and _last(name) in _BAD_WHITEOUTS:
             raise self._refusal(_('the whiteout %s names no file') %
-                                tarstream.shown(name))
-        if header.kind in (tarstream.FILE, tarstream.DIRECTORY):
+                                words.shown(name))
+        if header.kind in (tar.FILE, tar.DIRECTORY):
             return
-        if header.kind in tarstream.LINK_KINDS:
+        if header.kind in tar.LINK_KINDS:
             self._check_link(header)
-        elif header.kind in tarstream.SPECIAL_KINDS:
+        elif header.kind in tar.SPECIAL_KINDS:
             self._special.add_special(name)
         else:
             raise self._refusal(_('member %(name)s is %(kind)s') % {
-                'name': tarstream.shown(name),
-                'kind': tarstream.kind_name(header.kind)})
+                'name': words.shown(name),
+                'kind': tar.kind_name(header.kind)})
 
-    def _check_link(self, header: tarstream.Header) -> None:
-        symbolic = header.kind == tarstream.SYMLINK
-        target, escapes = tarstream.resolve_link(
+    def _check_link(self, header: tar.Header) -> None:
+        symbolic = header.kind == tar.SYMLINK
+        target, escapes = tar.resolve_link(
             header.name, header.link, symbolic)
         # Symbolic links are followed inside the container only, where
         # nothing is above the root.
         if escapes and not symbolic:
             raise self._refusal(_('the hard link %(name)s to %(target)s '
                                   'leads out of the image') % {
-                'name': tarstream.shown(header.name),
-                'target': tarstream.shown(header.link)})
+                'name': words.shown(header.name),
+                'target': words.shown(header.link)})
         self._special.add_link(header.name, target)
 
     def _refusal(self, reason: str):
-        return tarstream.refusal(_('%(layer)s: %(reason)s') % {
+        return words.refusal(_('%(layer)s: %(reason)s') % {
             'layer': self._what, 'reason': reason})
 
 
 def _last(name: bytes) -> bytes:
     """The last part of a member's name, as the engine reads it."""
-    return (tarstream.components(name) or [b''])[-1]
+    return (tar.components(name) or [b''])[-1]

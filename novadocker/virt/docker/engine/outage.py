@@ -25,7 +25,7 @@ import requests
 from urllib3 import exceptions as urllib3_exceptions
 
 from novadocker.i18n import _
-from novadocker.virt.docker import exception
+from novadocker.virt.docker.engine import exception
 
 # What a call may raise when its connection fails.
 ERRORS = (requests.exceptions.RequestException, urllib3_exceptions.HTTPError)

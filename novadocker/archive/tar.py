@@ -24,8 +24,8 @@ import dataclasses
 import re
 import tarfile
 
+from novadocker.archive import words
 from novadocker.i18n import _
-from novadocker.virt.docker import exception
 
 BLOCK = 512
 ZERO_BLOCK = bytes(BLOCK)
@@ -72,22 +72,9 @@ _OVERLAY_XATTRS = (b'SCHILY.xattr.trusted.overlay.',
                    b'SCHILY.xattr.user.overlay.')
 
 
-def refusal(reason: str) -> exception.ArchiveError:
-    return exception.ArchiveError(reason=reason)
-
-
-def shown(name: bytes | str) -> str:
-    """A name the image's author chose, made fit for a message."""
-    if isinstance(name, bytes):
-        name = name.decode('utf-8', 'backslashreplace')
-    printable = name if name.isprintable() else ascii(name)[1:-1]
-    return '"%s"' % (printable if len(printable) <= 100
-                     else printable[:97] + '...')
-
-
 def kind_name(kind: bytes) -> str:
     return (_KIND_NAMES.get(kind) or
-            _('a member of the unknown type %s') % shown(kind))
+            _('a member of the unknown type %s') % words.shown(kind))
 
 
 @dataclasses.dataclass(slots=True)
@@ -164,13 +151,13 @@ def _number(field: bytes, name: bytes) -> int:
         # Negative numbers have their high bits set, so they are too large.
         value = int.from_bytes(field, 'big') & ((1 << 95) - 1)
         if value >> 63:
-            raise refusal(_('the size of member %s is out of range') %
-                          shown(name))
+            raise words.refusal(_('the size of member %s is out of range') %
+                                words.shown(name))
         return value
     match = _OCTAL.fullmatch(field)
     if not match:
-        raise refusal(_('the size of member %s is no octal number') %
-                      shown(name))
+        raise words.refusal(_('the size of member %s is no octal number') %
+                            words.shown(name))
     return int(match[1] or b'0', 8)
 
 
@@ -193,20 +180,20 @@ class Extended:
             self._check_global(payload)
             return
         if header.kind in self._seen:
-            raise refusal(_('there are two extended headers in a row in '
-                            'front of one member'))
+            raise words.refusal(_('there are two extended headers in a row in '
+                                  'front of one member'))
         self._seen[header.kind] = payload
 
     def _check_global(self, payload: bytes) -> None:
         # Readers disagree on what a global header changes, so it may only
         # carry what changes nothing, such as the commit id of git archive.
         if self._seen:
-            raise refusal(_('a global extended header stands between a '
-                            'member and its own extended header'))
+            raise words.refusal(_('a global extended header stands between a '
+                                  'member and its own extended header'))
         for key, _value in _pax_records(payload):
             if key.startswith(_GLOBAL_KEYS_REFUSED):
-                raise refusal(_('a global extended header sets %s') %
-                              shown(key))
+                raise words.refusal(_('a global extended header sets %s') %
+                                    words.shown(key))
 
     def apply(self, header: Header) -> Header:
         """Complete ``header`` and forget; the kind of it may change too."""
@@ -220,13 +207,14 @@ class Extended:
         if header.kind == _OLD_FILE:
             header.kind = DIRECTORY if header.name.endswith(b'/') else FILE
         elif header.kind == FILE and header.name.endswith(b'/'):
-            raise refusal(_('member %s is a file named as a directory') %
-                          shown(header.name))
+            raise words.refusal(_('member %s is a file named as a directory') %
+                                words.shown(header.name))
         if header.kind == GNU_SPARSE:
             raise _sparse(header)
         if max(len(header.name), len(header.link)) > MAX_NAME:
-            raise refusal(_('the name of member %s is longer than %d bytes')
-                          % (shown(header.name), MAX_NAME))
+            raise words.refusal(_(
+                'the name of member %s is longer than %d bytes') %
+                (words.shown(header.name), MAX_NAME))
         return header
 
     def _apply_pax(self, header: Header) -> None:
@@ -234,9 +222,10 @@ class Extended:
         for key, value in _pax_records(self._seen.get(PAX, b'')):
             sparse = sparse or key.startswith(b'GNU.sparse')
             if key.startswith(_OVERLAY_XATTRS):
-                raise refusal(_('member %s carries the attribute %s, which '
-                                'belongs to the engine') %
-                              (shown(header.name), shown(key)))
+                raise words.refusal(_(
+                    'member %s carries the attribute %s, which belongs to '
+                    'the engine') %
+                    (words.shown(header.name), words.shown(key)))
             if not value:
                 continue
             if key == b'path':
@@ -249,15 +238,16 @@ class Extended:
             raise _sparse(header)
 
 
-def _sparse(header: Header) -> exception.ArchiveError:
-    return refusal(_('member %s is a sparse file, which may grow without '
-                     'limit when unpacked') % shown(header.name))
+def _sparse(header: Header) -> words.ArchiveError:
+    return words.refusal(_(
+        'member %s is a sparse file, which may grow without limit when '
+        'unpacked') % words.shown(header.name))
 
 
 def _decimal(value: bytes, name: bytes) -> int:
     if not _DECIMAL.fullmatch(value) or int(value) >> 63:
-        raise refusal(_('the extended size of member %s is no number') %
-                      shown(name))
+        raise words.refusal(_('the extended size of member %s is no number') %
+                            words.shown(name))
     return int(value)
 
 
@@ -276,13 +266,14 @@ def _pax_records(payload: bytes) -> Iterator[tuple[bytes, bytes]]:
             raise _bad_pax()
         if b'\0' in key or (b'\0' in value and
                             key in (b'path', b'linkpath')):
-            raise refusal(_('an extended header holds a name with a NUL'))
+            raise words.refusal(
+                _('an extended header holds a name with a NUL'))
         yield key, value
         position = end
 
 
-def _bad_pax() -> exception.ArchiveError:
-    return refusal(_('an extended header is damaged'))
+def _bad_pax() -> words.ArchiveError:
+    return words.refusal(_('an extended header is damaged'))
 
 
 def components(name: bytes) -> list[bytes]:
@@ -341,8 +332,8 @@ class Source:
         """Exactly ``count`` bytes; ``what`` names them if they are short."""
         while count:
             if not self._fill():
-                raise refusal(_('the archive ends in the middle of %s') %
-                              what)
+                raise words.refusal(_('the archive ends in the middle of %s') %
+                                    what)
             take = min(count, PIECE, len(self._view))
             yield self._view[:take]
             self._view = self._view[take:]
@@ -383,28 +374,31 @@ def members(source: Source, max_members: int) -> Iterator[Header]:
         header = parse_header(block) if block else None
         if header is None:
             raise _no_header(bool(block), last)
-        last = _('member %s') % shown(header.name)
+        last = _('member %s') % words.shown(header.name)
         if header.kind in EXTENDED_KINDS:
             extended.add(header, _payload(source, header))
             continue
         yield extended.apply(header)
         source.exactly(header.padding, last)
-    raise refusal(_('the archive has more than %d members') % max_members)
+    raise words.refusal(
+        _('the archive has more than %d members') % max_members)
 
 
-def _no_header(more_data: bool, last: str) -> exception.ArchiveError:
+def _no_header(more_data: bool, last: str) -> words.ArchiveError:
     if not last:
-        return refusal(_('it is no tar archive, nor one packed with gzip or '
-                         'zstd') if more_data else _('the archive is empty'))
-    return refusal((_('there is no valid tar header after %s') if more_data
-                    else _('the archive is cut off after %s')) % last)
+        return words.refusal(
+            _('it is no tar archive, nor one packed with gzip or zstd')
+            if more_data else _('the archive is empty'))
+    return words.refusal(
+        (_('there is no valid tar header after %s') if more_data
+         else _('the archive is cut off after %s')) % last)
 
 
 def _payload(source: Source, header: Header) -> bytes:
     what = _('an extended header')
     if header.size > MAX_EXTENDED:
-        raise refusal(_('the archive has an extended header of %d bytes') %
-                      header.size)
+        raise words.refusal(_(
+            'the archive has an extended header of %d bytes') % header.size)
     payload = source.exactly(header.size, what)
     source.exactly(header.padding, what)
     return payload
@@ -412,10 +406,10 @@ def _payload(source: Source, header: Header) -> bytes:
 
 def _check_end(source: Source) -> None:
     if source.block() != ZERO_BLOCK:
-        raise refusal(_('the archive is cut off at its end'))
+        raise words.refusal(_('the archive is cut off at its end'))
     for piece in source.rest():
         if bytes(piece).strip(b'\0'):
-            raise refusal(_('data follows the end of the archive'))
+            raise words.refusal(_('data follows the end of the archive'))
 
 
 def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -26,8 +26,9 @@ import datetime
 import json
 import re
 
+from novadocker.archive import tar
+from novadocker.archive import words
 from novadocker.i18n import _
-from novadocker.virt.docker import tarstream
 
 # Bounds the memory of the parsed document, not only of its text.
 _MOST_TOKENS = 100_000
@@ -85,7 +86,7 @@ def _constant(name: str):
 
 
 def _bad(what: str, reason: str):
-    return tarstream.refusal(_('%(what)s cannot be used: %(reason)s') % {
+    return words.refusal(_('%(what)s cannot be used: %(reason)s') % {
         'what': what, 'reason': reason})
 
 
@@ -242,12 +243,12 @@ def read_config(data: bytes, what: str, max_layers: int,
     if architecture and found != machine(architecture):
         raise fields.refusal('architecture', _(
             'says %(image)s, but this host runs %(host)s') % {
-                'image': tarstream.shown(found),
+                'image': words.shown(found),
                 'host': machine(architecture)})
     system = fields.text('os') or 'linux'
     if system != 'linux':
         raise fields.refusal('os', _('says %s; only linux can run') %
-                             tarstream.shown(system))
+                             words.shown(system))
     diff_ids = _diff_ids(fields, max_layers)
     history = tuple(_history(row) for row in fields.rows('history'))
     document = _present({
@@ -323,7 +324,7 @@ def _ports(config: Fields) -> dict:
     for port in ports:
         if not _PORT.fullmatch(port):
             raise config.refusal('ExposedPorts', _('names the bad port %s') %
-                                 tarstream.shown(port))
+                                 words.shown(port))
     return {port: {} for port in ports}
 
 
@@ -344,10 +345,10 @@ def _volumes(config: Fields) -> dict:
         raise config.refusal('Volumes', _('has more than %d entries') %
                              _MOST_VOLUMES)
     for path in volumes:
-        parts = tarstream.components(path.encode('utf-8'))
+        parts = tar.components(path.encode('utf-8'))
         if not parts or b'..' in parts or ':' in path:
             raise config.refusal('Volumes', _('names the bad path %s') %
-                                 tarstream.shown(path))
+                                 words.shown(path))
     return {path: {} for path in volumes}
 
 
@@ -357,7 +358,7 @@ def _labels(config: Fields, strip: bool) -> dict[str, str]:
             if name.casefold().startswith(_RESERVED_LABELS)]
     if ours and not strip:
         raise config.refusal('Labels', _(
-            'holds %s, which only Nova may set') % tarstream.shown(ours[0]))
+            'holds %s, which only Nova may set') % words.shown(ours[0]))
     return {name: value for name, value in labels.items()
             if name not in ours}
 
@@ -412,7 +413,7 @@ def read_oci_index(data: bytes, find: Callable[[str], bytes | None],
                         if _is_wanted(row, architecture) else None)
             if document is None:
                 continue
-            what = _('the manifest %s') % tarstream.shown(_digest(row))
+            what = _('the manifest %s') % words.shown(_digest(row))
             fields = Fields(parse(document, what), what)
             if fields.has('manifests'):
                 waiting.append(fields)

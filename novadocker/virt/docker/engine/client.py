@@ -38,10 +38,10 @@ from docker.transport import unixconn
 from oslo_utils import versionutils
 import requests
 
-from novadocker.virt.docker import exception
-from novadocker.virt.docker import model
-from novadocker.virt.docker import outage
-from novadocker.virt.docker import wire
+from novadocker.virt.docker.engine import exception
+from novadocker.virt.docker.engine import model
+from novadocker.virt.docker.engine import outage
+from novadocker.virt.docker.engine import wire
 
 # Docker Engine 20.10, the oldest that keeps cgroup namespaces apart.
 MINIMUM_API_VERSION = '1.41'

@@ -30,12 +30,13 @@ import hashlib
 import itertools
 import re
 
+from novadocker.archive import compression
+from novadocker.archive import digests
+from novadocker.archive import layers
+from novadocker.archive import manifests
+from novadocker.archive import tar
+from novadocker.archive import words
 from novadocker.i18n import _
-from novadocker.virt.docker import compression
-from novadocker.virt.docker import hashing
-from novadocker.virt.docker import imagemanifest
-from novadocker.virt.docker import layerscan
-from novadocker.virt.docker import tarstream
 
 _GIB = 1024 ** 3
 _MIB = 1024 ** 2
@@ -110,7 +111,7 @@ def sanitise(chunks: Iterable[bytes], tag: str, limits: Limits,
         None takes any
     :raises: ArchiveError when the archive must not be loaded
     """
-    return tarstream.blocks(
+    return tar.blocks(
         _rewritten(chunks, tag, limits, result, architecture))
 
 
@@ -123,14 +124,14 @@ def _rewritten(chunks, tag, limits, result, architecture):
         _('the archive unpacks to more than %d bytes, the disk of the flavor '
           'or the limit of this cloud'))
     contents = _Contents(limits)
-    source = tarstream.Source(unpacked)
-    for header in tarstream.members(source, limits.max_entries):
+    source = tar.Source(unpacked)
+    for header in tar.members(source, limits.max_entries):
         yield from contents.copy_member(source, header)
     image = contents.image(architecture)
     yield from _file('config.json', image.config.text)
-    yield from _file(_DOCKER_MANIFEST, imagemanifest.docker_manifest(
+    yield from _file(_DOCKER_MANIFEST, manifests.docker_manifest(
         'config.json', tag, [layer.written_as for layer in image.layers]))
-    yield tarstream.ZERO_BLOCK * 2
+    yield tar.ZERO_BLOCK * 2
     image.describe(result)
 
 
@@ -140,14 +141,14 @@ def _limited(chunks: Iterable[bytes], limit: int | None,
     for chunk in chunks:
         total += len(chunk)
         if limit is not None and total > limit:
-            raise tarstream.refusal(reason % limit)
+            raise words.refusal(reason % limit)
         yield chunk
 
 
 def _file(name: str, content: bytes) -> Iterator[bytes]:
-    yield tarstream.file_header(name, len(content))
+    yield tar.file_header(name, len(content))
     yield content
-    yield tarstream.padding(len(content))
+    yield tar.padding(len(content))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +163,7 @@ class _Layer:
 
 @dataclasses.dataclass(frozen=True)
 class _Image:
-    config: imagemanifest.Config
+    config: manifests.Config
     layers: list[_Layer]
 
     def describe(self, result: Result) -> None:
@@ -184,9 +185,9 @@ class _Contents:
 
     def __init__(self, limits: Limits):
         self._limits = limits
-        self._budget = layerscan.Budget(limits.max_unpacked_bytes,
-                                        limits.max_members)
-        self._special = layerscan.SpecialFiles()
+        self._budget = layers.Budget(limits.max_unpacked_bytes,
+                                     limits.max_members)
+        self._special = layers.SpecialFiles()
         self._layers: dict[str, _Layer] = {}
         self._documents: dict[str, bytes] = {}
         self._document_bytes = 0
@@ -196,34 +197,34 @@ class _Contents:
 
     # Members as they come
 
-    def copy_member(self, source: tarstream.Source,
-                    header: tarstream.Header) -> Iterator[bytes]:
+    def copy_member(self, source: tar.Source,
+                    header: tar.Header) -> Iterator[bytes]:
         """Take one member's data; yield what of it goes to the engine."""
         name = _member_name(header)
-        if header.kind == tarstream.FILE:
+        if header.kind == tar.FILE:
             yield from self._copy_file(source, name, header.size)
-        elif header.kind in tarstream.LINK_KINDS:
+        elif header.kind in tar.LINK_KINDS:
             self._add_link(name, header)
-        elif header.kind != tarstream.DIRECTORY:
-            raise tarstream.refusal(_(
+        elif header.kind != tar.DIRECTORY:
+            raise words.refusal(_(
                 'member %(name)s is %(kind)s, which no image archive holds')
-                % {'name': tarstream.shown(name),
-                   'kind': tarstream.kind_name(header.kind)})
+                % {'name': words.shown(name),
+                   'kind': tar.kind_name(header.kind)})
 
-    def _add_link(self, name: str, header: tarstream.Header) -> None:
-        target, escapes = tarstream.resolve_link(
-            header.name, header.link, header.kind == tarstream.SYMLINK)
+    def _add_link(self, name: str, header: tar.Header) -> None:
+        target, escapes = tar.resolve_link(
+            header.name, header.link, header.kind == tar.SYMLINK)
         if escapes or header.link.startswith(b'/'):
-            raise tarstream.refusal(_(
+            raise words.refusal(_(
                 'the link %(name)s to %(target)s leads out of the archive')
-                % {'name': tarstream.shown(name),
-                   'target': tarstream.shown(header.link)})
+                % {'name': words.shown(name),
+                   'target': words.shown(header.link)})
         self._check_new(name)
         self._links[name] = target.decode('utf-8', 'surrogateescape')
 
     def _copy_file(self, source, name: str, size: int) -> Iterator[bytes]:
-        what = _('member %s') % tarstream.shown(name)
-        start = source.exactly(min(size, tarstream.BLOCK), what)
+        what = _('member %s') % words.shown(name)
+        start = source.exactly(min(size, tar.BLOCK), what)
         pieces = itertools.chain(
             [start], source.pieces(size - len(start), what))
         if name in _MANIFESTS or _starts_json(start):
@@ -252,7 +253,7 @@ class _Contents:
         self._check_new(name, same=self._documents.get(name) == data)
         self._document_bytes += size
         if self._document_bytes > _MOST_DOCUMENT_BYTES:
-            raise tarstream.refusal(_(
+            raise words.refusal(_(
                 'the manifests and configs of the archive are too large'))
         self._documents[name] = data
 
@@ -260,12 +261,12 @@ class _Contents:
                     pieces) -> Iterator[bytes]:
         written_as = 'layer-%d.tar' % self._written
         self._written += 1
-        copy = _LayerCopy(_('layer %s') % tarstream.shown(name), size,
+        copy = _LayerCopy(_('layer %s') % words.shown(name), size,
                           compression.format_of(start))
-        yield tarstream.file_header(written_as, copy.size)
-        scan = layerscan.LayerScan(copy.what, self._budget, self._special)
+        yield tar.file_header(written_as, copy.size)
+        scan = layers.LayerScan(copy.what, self._budget, self._special)
         yield from copy.copied(pieces, scan)
-        yield tarstream.padding(copy.size)
+        yield tar.padding(copy.size)
         layer = copy.layer(written_as)
         self._check_new(name, same=self._is_layer(name, layer.diff_id))
         self._layers[name] = layer
@@ -278,8 +279,8 @@ class _Contents:
         known = (name in self._layers or name in self._documents or
                  name in self._links)
         if known and (name in _MANIFESTS or not same):
-            raise tarstream.refusal(_('the archive has two members named %s')
-                                    % tarstream.shown(name))
+            raise words.refusal(_('the archive has two members named %s')
+                                % words.shown(name))
 
     # The image they make
 
@@ -291,12 +292,12 @@ class _Contents:
         """
         manifest = self._manifest(architecture)
         config_name = self._resolved(manifest.config)
-        config = imagemanifest.read_config(
+        config = manifests.read_config(
             self._document(config_name), _('the config %s') %
-            tarstream.shown(config_name), self._limits.max_layers,
+            words.shown(config_name), self._limits.max_layers,
             architecture, self._limits.strip_labels)
         if len(manifest.layers) != len(config.diff_ids):
-            raise tarstream.refusal(_(
+            raise words.refusal(_(
                 'the manifest names %(manifest)d layers, the config '
                 '%(config)d') % {'manifest': len(manifest.layers),
                                  'config': len(config.diff_ids)})
@@ -305,22 +306,22 @@ class _Contents:
         self._special.check()
         return _Image(config, layers)
 
-    def _manifest(self, architecture) -> imagemanifest.Manifest:
+    def _manifest(self, architecture) -> manifests.Manifest:
         for name in _MANIFESTS:
             if name in self._useless:
                 raise self._missing(name)
         if _DOCKER_MANIFEST in self._documents:
-            return imagemanifest.read_docker_manifest(
+            return manifests.read_docker_manifest(
                 self._documents[_DOCKER_MANIFEST])
         if _OCI_INDEX in self._documents:
-            return imagemanifest.read_oci_index(
+            return manifests.read_oci_index(
                 self._documents[_OCI_INDEX], self._blob, architecture)
-        raise tarstream.refusal(_(
+        raise words.refusal(_(
             'the archive has neither a manifest.json nor an index.json, so '
             'it holds no image'))
 
     def _blob(self, digest: str) -> bytes | None:
-        name = imagemanifest.blob_name(digest)
+        name = manifests.blob_name(digest)
         return self._document(name) if name in self._documents else None
 
     def _document(self, name: str) -> bytes:
@@ -336,10 +337,10 @@ class _Contents:
         if layer is None:
             raise self._missing(name)
         if layer.diff_id != diff_id:
-            raise tarstream.refusal(_(
+            raise words.refusal(_(
                 'layer %(name)s is not what the config says: its digest is '
                 '%(found)s instead of %(stated)s') % {
-                    'name': tarstream.shown(name), 'found': layer.diff_id,
+                    'name': words.shown(name), 'found': layer.diff_id,
                     'stated': diff_id})
         if name.startswith('blobs/'):
             self._check_hex_name(name, layer.packed_digest)
@@ -349,17 +350,17 @@ class _Contents:
         """Blobs and configs are named after their digest, if after any."""
         match = _HEX_NAME.fullmatch(name)
         if match and 'sha256:' + match[1] != digest:
-            raise tarstream.refusal(_(
+            raise words.refusal(_(
                 'member %(name)s is damaged: its digest is %(found)s') % {
-                    'name': tarstream.shown(name), 'found': digest})
+                    'name': words.shown(name), 'found': digest})
 
     def _missing(self, name: str):
         reason = self._useless.get(name) or (
             _('is no image document') if name in self._layers else
             _('is no layer') if name in self._documents else
             _('is missing from the archive'))
-        return tarstream.refusal(_('member %(name)s %(reason)s') % {
-            'name': tarstream.shown(name), 'reason': reason})
+        return words.refusal(_('member %(name)s %(reason)s') % {
+            'name': words.shown(name), 'reason': reason})
 
     def _resolved(self, name: str) -> str:
         """The member that a name in a manifest stands for."""
@@ -369,8 +370,8 @@ class _Contents:
             if name not in self._links:
                 return name
             name = self._links[name]
-        raise tarstream.refusal(_('the links of the archive go round in '
-                                  'circles at %s') % tarstream.shown(name))
+        raise words.refusal(_('the links of the archive go round in '
+                              'circles at %s') % words.shown(name))
 
 
 class _LayerCopy:
@@ -386,11 +387,11 @@ class _LayerCopy:
         self._repack = (compression.PaddedGzip(size) if packing == 'zstd'
                         else None)
         self.size = self._repack.size if self._repack else size
-        self._packed = hashing.Digest('sha256')
-        self._unpacked = hashing.Digest('sha256')
+        self._packed = digests.Digest('sha256')
+        self._unpacked = digests.Digest('sha256')
         self._unpacked_bytes = 0
 
-    def copied(self, pieces, scan: layerscan.LayerScan) -> Iterator[bytes]:
+    def copied(self, pieces, scan: layers.LayerScan) -> Iterator[bytes]:
         if self._packing:
             inflater = compression.Inflater(self._packing, self.what)
             yield from self._copied_packed(pieces, inflater, scan)
@@ -417,7 +418,7 @@ class _LayerCopy:
         if self._repack:
             yield from self._repack.finish()
 
-    def _measure(self, content: bytes, scan: layerscan.LayerScan) -> None:
+    def _measure(self, content: bytes, scan: layers.LayerScan) -> None:
         self._unpacked_bytes += len(content)
         self._unpacked.update(content)
         scan.feed(content)
@@ -428,22 +429,22 @@ class _LayerCopy:
                       self._unpacked_bytes)
 
 
-def _member_name(header: tarstream.Header) -> str:
+def _member_name(header: tar.Header) -> str:
     """The member's plain path.
 
     :raises: ArchiveError for names that lead elsewhere
     """
     name = header.name
     if name.startswith(b'/'):
-        raise tarstream.refusal(_('member %s has an absolute name') %
-                                tarstream.shown(name))
-    parts = tarstream.components(name)
+        raise words.refusal(_('member %s has an absolute name') %
+                            words.shown(name))
+    parts = tar.components(name)
     if b'..' in parts:
-        raise tarstream.refusal(_('member %s leads out of the archive') %
-                                tarstream.shown(name))
+        raise words.refusal(_('member %s leads out of the archive') %
+                            words.shown(name))
     if len(name) > _LONGEST_NAME:
-        raise tarstream.refusal(_('the name of member %s is too long') %
-                                tarstream.shown(name))
+        raise words.refusal(_('the name of member %s is too long') %
+                            words.shown(name))
     return b'/'.join(parts).decode('utf-8', 'surrogateescape')
 
 
@@ -455,5 +456,5 @@ def _starts_layer(start: bytes) -> bool:
     """A tar archive, which may be empty, or one that is compressed."""
     return (not start.strip(b'\0') or
             compression.format_of(start) is not None or
-            len(start) == tarstream.BLOCK and
-            tarstream.parse_header(start) is not None)
+            len(start) == tar.BLOCK and
+            tar.parse_header(start) is not None)

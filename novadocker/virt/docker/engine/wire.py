@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import struct
 
-from novadocker.virt.docker import model
+from novadocker.virt.docker.engine import model
 
 # The stream's number, padding, and the length of what follows.
 _FRAME = struct.Struct('>xxxxL')

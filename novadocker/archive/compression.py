@@ -29,8 +29,9 @@ try:
 except ImportError:  # Python < 3.14
     from backports import zstd
 
+from novadocker.archive import tar
+from novadocker.archive import words
 from novadocker.i18n import _
-from novadocker.virt.docker import tarstream
 
 _GZIP_MAGIC = b'\x1f\x8b\x08'
 _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
@@ -76,15 +77,15 @@ class Inflater:
         while rest or self._more:
             piece, rest = self._step(rest)
             # A full piece may have left output behind in the decoder.
-            self._more = (len(piece) == tarstream.PIECE and
+            self._more = (len(piece) == tar.PIECE and
                           not self._decoder.eof)
             if piece:
                 yield piece
 
     def finish(self) -> None:
         if self._decoder is not None and not self._decoder.eof:
-            raise tarstream.refusal(_('the %(kind)s data of %(what)s is cut '
-                                      'off') % self._names())
+            raise words.refusal(_('the %(kind)s data of %(what)s is cut '
+                                  'off') % self._names())
 
     def _step(self, data: bytes) -> tuple[bytes, bytes]:
         if self._decoder is None or self._decoder.eof:
@@ -92,7 +93,7 @@ class Inflater:
         try:
             return self._decode(data)
         except (zlib.error, zstd.ZstdError) as err:
-            raise tarstream.refusal(
+            raise words.refusal(
                 _('the %(kind)s data of %(what)s is damaged, or needs more '
                   'than %(memory)d MiB of memory to unpack (%(error)s)') %
                 dict(self._names(), error=err,
@@ -101,21 +102,21 @@ class Inflater:
     def _new_decoder(self):
         self._members += 1
         if self._members > _MOST_MEMBERS:
-            raise tarstream.refusal(_('the %(kind)s data of %(what)s has '
-                                      'too many parts') % self._names())
+            raise words.refusal(_('the %(kind)s data of %(what)s has '
+                                  'too many parts') % self._names())
         if self._kind == 'gzip':
             return zlib.decompressobj(_GZIP_WINDOW_BITS)
         return zstd.ZstdDecompressor(options={
             zstd.DecompressionParameter.window_log_max: self._window_log})
 
     def _gunzip(self, data: bytes) -> tuple[bytes, bytes]:
-        piece = self._decoder.decompress(data, tarstream.PIECE)
+        piece = self._decoder.decompress(data, tar.PIECE)
         if self._decoder.eof:
             return piece, self._decoder.unused_data
         return piece, self._decoder.unconsumed_tail
 
     def _unzstd(self, data: bytes) -> tuple[bytes, bytes]:
-        piece = self._decoder.decompress(data, tarstream.PIECE)
+        piece = self._decoder.decompress(data, tar.PIECE)
         return piece, self._decoder.unused_data if self._decoder.eof else b''
 
     def _names(self) -> dict[str, str]:
@@ -140,8 +141,8 @@ def _inflated(chunks: Iterable[bytes], kind: str) -> Iterator[bytes]:
     inflater = Inflater(kind, _('the archive'), _ARCHIVE_WINDOW_LOG)
     for chunk in chunks:
         view = memoryview(chunk)
-        for start in range(0, len(view), tarstream.PIECE):
-            yield from inflater.feed(view[start:start + tarstream.PIECE])
+        for start in range(0, len(view), tar.PIECE):
+            yield from inflater.feed(view[start:start + tar.PIECE])
     inflater.finish()
 
 
@@ -179,7 +180,7 @@ class PaddedGzip:
     def _count(self, data: bytes) -> bytes:
         self._left -= len(data)
         if self._left < len(_empty_member(0)) and self._left != 0:
-            raise tarstream.refusal(_(
+            raise words.refusal(_(
                 'a layer compressed with zstd cannot be repacked for the '
                 'engine; compress it with gzip'))
         return data

@@ -23,9 +23,6 @@
     +- Conflict               409: name taken, paused, not running
     +- InvalidSpec            400: the engine cannot run what was asked
     +- LoadError              an error inside a 200 answer of image load
-    ArchiveError              an image archive that will not be loaded
-    PlugFailed                a port that cannot be connected to a server
-    DownloadError             Glance broke off, or delivered other data
 
 The client raises them by HTTP status, never by the text of a message. They
 are NovaExceptions, so that whatever escapes the driver carries its message
@@ -74,25 +71,3 @@ class InvalidSpec(EngineError):
 
 class LoadError(EngineError):
     msg_fmt = _("Docker Engine cannot load the image: %(reason)s")
-
-
-class ArchiveError(nova_exception.NovaException):
-    """An image archive is refused; the reason is written for its owner."""
-
-    msg_fmt = _("%(reason)s")
-
-
-class DownloadError(nova_exception.NovaException):
-    msg_fmt = _("Glance did not deliver image %(image_id)s: %(reason)s")
-
-
-class PlugFailed(nova_exception.VirtualInterfaceCreateException,
-                 nova_exception.VirtualInterfacePlugException):
-    """Both of Nova's: the one ends a build, the other spares a service.
-
-    While a server is built Nova gives up, with this message, on a
-    VirtualInterfaceCreateException only; while nova-compute starts it goes
-    on to the next server after a VirtualInterfacePlugException only.
-    """
-
-    msg_fmt = _("Cannot plug port %(port)s: %(reason)s")
