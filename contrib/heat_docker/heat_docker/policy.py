@@ -23,6 +23,7 @@ from heat.common.i18n import _
 
 from heat_docker import exception
 from heat_docker import properties as props
+from heat_docker import scalars
 
 # Labels under which OpenStack knows its containers again.
 RESERVED_LABELS = 'org.openstack.'
@@ -65,7 +66,8 @@ class Policy:
             raise _refused(props.PRIVILEGED, _('privileged containers'))
 
     def _check_binds(self, properties):
-        for source in properties[props.VOLUMES] or ():
+        for written in properties[props.VOLUMES] or ():
+            source = scalars.text(props.VOLUMES, written)
             if not any(_covers(allowed, source)
                        for allowed in self._conf.allowed_binds):
                 raise _refused(props.VOLUMES, _('to mount %s') % source)
@@ -90,7 +92,8 @@ class Policy:
 
 
 def _check_labels(properties):
-    for name in properties[props.LABELS] or ():
+    for written in properties[props.LABELS] or ():
+        name = scalars.text(props.LABELS, written)
         if name.startswith(RESERVED_LABELS):
             raise exception.Refused(reason=_(
                 'Property labels: names that begin with "%s" belong to '

@@ -12,10 +12,17 @@
 
 """The properties of a container: names, types, constraints, meaning."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from heat.common.i18n import _
 from heat.engine import constraints
 from heat.engine import properties
 from heat.engine import support
+
+# What a template sets, by name. Heat has given defaults and, where a schema
+# says so, checked types; elsewhere a value is whatever YAML made of it.
+Values = Mapping[str, Any]
 
 PROPERTIES = (
     DOCKER_ENDPOINT, HOSTNAME, USER, MEMORY, PORT_SPECS, PRIVILEGED, TTY,
@@ -125,7 +132,7 @@ _HEALTH_CHECK = {
     TEST: _list(
         _('["CMD", program, argument, ...], ["CMD-SHELL", command line], or '
           '["NONE"] to switch off the check of the image.'),
-        required=True, schema=_string(_('A word.'))),
+        required=True),
     INTERVAL: _number(_('Seconds between two checks.'), default=30),
     TIMEOUT: _number(_('Seconds that one check may last.'), default=30),
     RETRIES: _integer(

@@ -357,13 +357,11 @@ class DockerContainer(resource.Resource):
 
     def _links(self, engine: client.Engine) -> dict[str, str]:
         return {self._own(engine, container): alias for container, alias
-                in (self.properties[props.LINKS] or {}).items()}
+                in arguments.links(self.properties).items()}
 
-    def _volumes_from(self, engine: client.Engine) -> list[str]:
-        entries = map(arguments.volumes_of,
-                      self.properties[props.VOLUMES_FROM] or ())
-        return [self._own(engine, container) + mode
-                for container, mode in entries]
+    def _volumes_from(self, engine: client.Engine) -> list[tuple[str, str]]:
+        return [(self._own(engine, container), mode) for container, mode
+                in arguments.volumes_from(self.properties)]
 
     def _own(self, engine: client.Engine, container: str) -> str:
         """The id of a container that this project may use.
