@@ -67,36 +67,36 @@ _OURS = support.SupportStatus(
 _Schema = properties.Schema
 
 
-def _string(description, **more):
+def _string(description: str, **more: Any) -> properties.Schema:
     return _Schema(_Schema.STRING, description, **more)
 
 
-def _integer(description, **more):
+def _integer(description: str, **more: Any) -> properties.Schema:
     return _Schema(_Schema.INTEGER, description, **more)
 
 
-def _number(description, **more):
+def _number(description: str, **more: Any) -> properties.Schema:
     return _Schema(_Schema.NUMBER, description,
                    constraints=[constraints.Range(min=0)], **more)
 
 
-def _flag(description, **more):
+def _flag(description: str, **more: Any) -> properties.Schema:
     return _Schema(_Schema.BOOLEAN, description, default=False, **more)
 
 
-def _list(description, **more):
+def _list(description: str, **more: Any) -> properties.Schema:
     return _Schema(_Schema.LIST, description, **more)
 
 
-def _map(description, **more):
+def _map(description: str, **more: Any) -> properties.Schema:
     return _Schema(_Schema.MAP, description, **more)
 
 
-def _since(version):
+def _since(version: str) -> support.SupportStatus:
     return support.SupportStatus(version=version)
 
 
-def _capabilities(description):
+def _capabilities(description: str) -> properties.Schema:
     return _list(
         description, default=[], support_status=_since('2015.1'),
         schema=_string(
