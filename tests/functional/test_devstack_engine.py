@@ -39,6 +39,7 @@ is_ubuntu() { true; }
 install_package() { true; }
 iniget() { echo "$HOST"; }
 NOVA_DOCKER_STATE_DIR=$STATE
+DOCKER_SOCKET=${DOCKER_HOST#unix://}
 . "$LIBRARY"
 """
 
