@@ -230,4 +230,5 @@ def _ssh_banner(here, source, target) -> bytes:
 ALL = (boot_five_at_once, floating_ip, fixed_ip, security_group, tcp_intact,
        metadata, user_data, everyday_tools, room_for_twenty,
        auto_allocated_network, stop_while_it_waits, hostname_and_limits,
-       stop_and_start, reboot_soft, reboot_hard, pause, rebuild, console_log, delete_one)
+       stop_and_start, reboot_soft, reboot_hard, pause, rebuild, console_log,
+       delete_one)
