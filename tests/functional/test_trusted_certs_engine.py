@@ -17,10 +17,10 @@ import datetime
 import types
 
 from castellan.common.objects import x_509
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives import serialization
+from cryptography import x509
 import fixtures
 from nova.image import glance as nova_glance
 from oslo_utils.fixture import uuidsentinel as uuids
