@@ -133,6 +133,13 @@ class NetworkTest(network_contract.NetworkContract, _Network):
             name for _index, name in socket.if_nameindex()
             if name.startswith(('tap', 'qbr', 'qvb', 'qvo'))}
 
+    def meddle(self, sandbox, name, address, route):
+        destination, gateway = route
+        for command in (
+                ('address', 'add', address, 'dev', name),
+                ('route', 'add', destination, 'via', gateway, 'dev', name)):
+            subprocess.run([*_enter(sandbox), 'ip', *command], check=True)
+
     def master(self, device):
         return _show('link', device)['master']
 
@@ -163,13 +170,50 @@ class NetworkTest(network_contract.NetworkContract, _Network):
                  if address['local'] == '2001:db8::b']
         self.assertNotIn('tentative', flags[0])
 
-    def test_name_that_another_port_has(self):
-        sandbox, first = self.new_sandbox(), self.ipv4_port(1)
-        self.plug([first], sandbox)
-        before = self.seen(sandbox), self.plugged()
-        self.assertRaises(networkops.PlugFailed, self.networks.plug_all,
-                          self.instance, [self.ipv4_port(2)], sandbox)
-        self.assertEqual(before, (self.seen(sandbox), self.plugged()))
+    def test_names_of_a_servers_own_interfaces(self):
+        """A server that may make some keeps them, and their routes."""
+        sandbox = self.new_sandbox()
+        for command in ('link add eth0 type veth peer own1',
+                        'link set eth0 up', 'link set own1 up',
+                        'address add 192.0.2.1/24 dev eth0',
+                        'route add 198.51.100.0/24 via 192.0.2.2 dev eth0'):
+            subprocess.run([*_enter(sandbox), 'ip', *command.split()],
+                           check=True)
+        before = self.seen(sandbox)
+        self.plug([self.ipv4_port()], sandbox)
+        seen = self.seen(sandbox)
+        self.assertEqual({'10.0.0.11/24'}, seen.pop('eth1').addresses)
+        self.assertEqual(before, seen)
+
+    def test_interface_that_the_server_renamed(self):
+        sandbox, vifs = self.new_sandbox(), [self.ipv4_port(1),
+                                             self.ipv4_port(2)]
+        self.plug(vifs[:1], sandbox)
+        for command in ('link set eth0 down', 'link set eth0 name lan'):
+            subprocess.run([*_enter(sandbox), 'ip', *command.split()],
+                           check=True)
+        self.plug(vifs, sandbox)
+        self.assertEqual({'lan', 'eth1'}, set(self.seen(sandbox)))
+        self.assertIn(('0.0.0.0/0', '10.0.0.1'),
+                      self.seen(sandbox)['lan'].routes)
+
+    def test_server_that_forges_indices(self):
+        """Its own veth looks as if it led to another server's device."""
+        victim, vif = self.new_sandbox(), self.ipv4_port(7)
+        other = ports.instance(
+            None, uuid='22222222-0000-4000-8000-000000000000')
+        self.addCleanup(self.networks.unplug_all, other, [vif])
+        self.networks.plug_all(other, [vif], victim)
+        before = self.seen(victim), self.plugged()
+        device = _show('link', vif['devname'])
+        forger, nested = self.new_sandbox(), self.new_sandbox()
+        subprocess.run(
+            [*_enter(forger), 'ip', 'link', 'add', 'forged', 'index',
+             str(device['link_index']), 'type', 'veth', 'peer', 'x',
+             'index', str(device['ifindex']), 'netns', str(nested.pid)],
+            check=True)
+        self.plug([], forger)
+        self.assertEqual(before, (self.seen(victim), self.plugged()))
 
     def test_device_that_is_no_veth_is_replaced(self):
         sandbox, vif = self.new_sandbox(), self.ipv4_port()
@@ -283,11 +327,11 @@ def _addresses(link: dict) -> frozenset[str]:
 
 
 def _routes(routes: list[dict], device: str) -> frozenset:
-    """Those that someone set, in the words of Neutron."""
+    """Those that someone set, in the words of Neutron; boot has no word."""
     return frozenset(
         (_destination(route), route.get('gateway', ''))
         for route in routes
-        if route['dev'] == device and route['protocol'] == 'static')
+        if route['dev'] == device and route.get('protocol') != 'kernel')
 
 
 def _destination(route: dict) -> str:
