@@ -170,6 +170,16 @@ class FilesTest(_Privileged):
         self.write()
         self.assertEqual('', self.read('resolv.conf'))
 
+    def test_what_is_written_already_is_left_alone(self):
+        self.write(['10.0.0.2'])
+        for name in ('resolv.conf', 'hosts'):
+            os.utime(self.path(name), (1, 1))
+        self.write(['10.0.0.2'])
+        self.assertEqual(1, os.stat(self.path('hosts')).st_mtime)
+        self.assertEqual(1, os.stat(self.path('resolv.conf')).st_mtime)
+        self.write(['10.0.0.3'])
+        self.assertEqual('nameserver 10.0.0.3\n', self.read('resolv.conf'))
+
     def test_file_is_neither_made_nor_followed(self):
         os.unlink(self.path('hosts'))
         self.assertRaises(FileNotFoundError, self.write)
