@@ -46,6 +46,12 @@ class _Writer:
                 continue
         raise _ReaderGone
 
+    def truncate(self, _size: int) -> None:
+        """Whoever wrote in vain takes it back before raising the reason.
+
+        What was read stays read; the reader gets the error.
+        """
+
 
 def written_by(function: Callable) -> Iterator[bytes]:
     """Yield what ``function(file)`` writes; end when it returns.

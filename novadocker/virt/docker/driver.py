@@ -42,6 +42,7 @@ class DockerDriver(driver.ComputeDriver):
         'has_imagecache': True,
         'supports_evacuate': True,
         'supports_image_type_raw': True,
+        'supports_trusted_certs': True,
     }
 
     def __init__(self, virtapi):
