@@ -41,6 +41,8 @@ ROWS = (
      'novadocker.privileged.netlink'),
     ('novadocker.privileged.files', 'novadocker.privileged.namespaces',
      'novadocker.privileged.netns_links'),
+    ('novadocker.privileged.addresses', 'novadocker.privileged.veth'),
+    ('novadocker.privileged.routes',),
     ('novadocker.privileged.interfaces',),
     # What every room of the driver may use.
     ('novadocker.conf', 'novadocker.extra_specs',
@@ -54,7 +56,7 @@ ROWS = (
     ('novadocker.virt.docker.engine.client',),
     # The rooms.
     ('novadocker.virt.docker.netconfig', 'novadocker.virt.docker.pause',
-     'novadocker.virt.docker.spec'),
+     'novadocker.virt.docker.spec', 'novadocker.virt.docker.switch'),
     ('novadocker.virt.docker.hostops', 'novadocker.virt.docker.imagestore',
      'novadocker.virt.docker.metadataops',
      'novadocker.virt.docker.networkops',
@@ -80,6 +82,8 @@ DOORS = {
     'pyroute2': {'novadocker.privileged.namespaces',
                  'novadocker.privileged.netlink'},
     'oslo_config': {'novadocker.conf'},
+    'os_vif': {'novadocker.virt.docker.switch'},
+    'vif_plug_ovs': {'novadocker.virt.docker.switch'},
     'nova.image': {'novadocker.virt.docker.imagestore'},
     'eventlet': set(),
     'requests_unixsocket': set(),
