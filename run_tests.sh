@@ -25,7 +25,7 @@ PARTS=(unit pep8 docs devstack heat-unit functional eventlet heat)
 ROOTLESS=(unit pep8 devstack heat-unit)
 VENV=$PWD/.venv
 PACKAGES=(docker.io openvswitch-switch iproute2 busybox-static python3-venv
-    ca-certificates git)
+    ca-certificates git skopeo podman buildah umoci)
 
 usage() {
     cat <<USAGE

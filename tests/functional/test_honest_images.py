@@ -13,13 +13,16 @@
 
 """Honest images on a real engine: each loads, runs and leaves nothing.
 
-The engine is one of the tests' own, as in ``test_archive_engine``.
+Both what our own generators write and what the tools of this machine do. The
+engine is one of the tests' own, as in ``test_archive_engine``.
 """
 
 import pathlib
 
+from novadocker import archive
 from novadocker.virt.docker.engine import exception
 from tests.functional import engine
+from tests.functional import honest_tools
 from tests.functional import test_archive_engine
 from tests.functional import waiting
 from tests import honest
@@ -70,3 +73,30 @@ class WrittenTest(HonestImages):
     def check(self, case):
         program = pathlib.Path(engine.BUSYBOX).read_bytes()
         self.assert_loads_and_runs(case.build(program)[0])
+
+
+@test_archive.per_case(honest_tools.ARCHIVES.values())
+class ToolsTest(HonestImages):
+    """Archives by the tools themselves."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.shop = honest_tools.Workshop()
+        cls.shop.setUp()
+        cls.addClassCleanup(cls.shop.cleanUp)
+
+    def check(self, made):
+        self.assert_loads_and_runs(made.make(self.shop).read_bytes())
+
+    def test_two_images_in_one_archive(self):
+        """Which one to run nobody can tell."""
+        self.shop.podman('import', '--quiet',
+                         self.shop.packed(self.shop.root), 'localhost/b:1')
+        archived = self.shop.path('saved')
+        self.shop.podman('save', '--quiet', '--multi-image-archive',
+                         '--output', archived, self.shop.podman_image,
+                         'localhost/b:1')
+        error = self.assertRaises(archive.ArchiveError, self.load,
+                                  archived.read_bytes())
+        self.assertRegex(str(error), 'names 2 images')
