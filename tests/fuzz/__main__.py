@@ -18,6 +18,7 @@
 """
 
 import argparse
+import importlib.util
 import pathlib
 import re
 import subprocess
@@ -105,6 +106,10 @@ def main() -> int:
                         help='for what breaks the sanitiser')
     parser.add_argument('files', nargs='*', type=pathlib.Path)
     options = parser.parse_args()
+    if importlib.util.find_spec('atheris') is None:
+        print('FAIL: tests.fuzz; atheris is not installed, see '
+              'test-requirements.txt')
+        return 1
     if options.files:
         return subprocess.run(target(*options.files)).returncode
     return fuzz(options.seconds, options.seed, options.left)
