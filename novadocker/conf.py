@@ -224,6 +224,22 @@ Possible values:
 * Name of an image that the engine has already, for machines of another
   kind, such as ``pause:3.9``. It is never downloaded.
 """),
+    cfg.BoolOpt(
+        'allow_healthcheck', default=False,
+        help="""
+Keep the health check that an image declares.
+
+The engine runs the command of a health check inside the server again and
+again, for as long as the server lives: its processes are the engine's own
+work, which the limits of the server do not bound. Nova shows no health.
+
+Possible values:
+
+* False (default): images are loaded without their health checks.
+* True: health checks are kept. Intervals and timeouts are at least 1 second
+  and at most 24 hours, whatever the image says. Images that are loaded
+  already stay as they are.
+"""),
     cfg.StrOpt(
         'shared_directory',
         help="""

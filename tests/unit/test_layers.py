@@ -30,10 +30,14 @@ ROWS = (
     ('novadocker', 'novadocker.virt', 'novadocker.i18n'),
     # The image sanitiser, a library of its own.
     ('novadocker.archive.words', 'novadocker.archive.digests',
-     'novadocker.archive.pipe'),
-    ('novadocker.archive.tar',),
-    ('novadocker.archive.compression', 'novadocker.archive.layers',
-     'novadocker.archive.manifests'),
+     'novadocker.archive.pipe', 'novadocker.archive.platforms',
+     'novadocker.archive.seen'),
+    ('novadocker.archive.documents', 'novadocker.archive.tar'),
+    ('novadocker.archive.compression', 'novadocker.archive.imageconfig',
+     'novadocker.archive.userfiles'),
+    ('novadocker.archive.layers', 'novadocker.archive.manifests'),
+    ('novadocker.archive.copies',),
+    ('novadocker.archive.contents',),
     ('novadocker.archive.rewriter',),
     ('novadocker.archive',),
     # Root.
