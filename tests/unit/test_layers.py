@@ -56,8 +56,11 @@ ROWS = (
      'novadocker.virt.docker.engine.exception',
      'novadocker.virt.docker.engine.model'),
     ('novadocker.virt.docker.engine.outage',
+     'novadocker.virt.docker.engine.turns',
      'novadocker.virt.docker.engine.wire'),
+    ('novadocker.virt.docker.engine.connection',),
     ('novadocker.virt.docker.engine.client',),
+    ('novadocker.virt.docker.engine.policy',),
     # The rooms.
     ('novadocker.virt.docker.netconfig', 'novadocker.virt.docker.pause',
      'novadocker.virt.docker.spec', 'novadocker.virt.docker.switch'),
@@ -79,7 +82,10 @@ PACKAGES = ('novadocker.virt.docker', 'novadocker.virt.docker.engine',
 
 # Imported, in all of novadocker, by these modules alone.
 DOORS = {
-    'docker': {'novadocker.virt.docker.engine.client'},
+    'urllib3': {'novadocker.virt.docker.engine.connection',
+                'novadocker.virt.docker.engine.outage'},
+    'novadocker.virt.docker.engine.connection': {
+        'novadocker.virt.docker.engine.client'},
     'novadocker.virt.docker.engine.wire': {
         'novadocker.virt.docker.engine.client'},
     'oslo_privsep': {'novadocker.privileged'},
@@ -90,6 +96,9 @@ DOORS = {
     'vif_plug_ovs': {'novadocker.virt.docker.switch'},
     'nova.image': {'novadocker.virt.docker.imagestore'},
     'eventlet': set(),
+    # Clients of the engine that are not ours.
+    'docker': set(),
+    'requests': set(),
     'requests_unixsocket': set(),
 }
 
