@@ -245,6 +245,22 @@ class DockerClient:
         with self._translated() as api:
             api.put_archive(container, path, tar)
 
+    def path_exists(self, container: str, path: str) -> bool:
+        """Whether there is anything at a path of a container, started or not.
+
+        The engine follows links within the container's root.
+
+        Engine API: HEAD /containers/{id}/archive
+
+        :raises: EngineError for a path below a file
+        """
+        try:
+            with self._translated() as api:
+                api.check_path(container, path)
+        except exception.NotFound:
+            return False
+        return True
+
     # Images
 
     def load(self, archive: Iterable[bytes]) -> None:
@@ -445,6 +461,13 @@ class _Api(docker.APIClient):
                        stream=True) as answer:
             self._raise_for_status(answer)
             yield from answer.iter_content(_LOG_BLOCK_BYTES)
+
+    def check_path(self, container: str, path: str) -> None:
+        """What docker-py has no call for."""
+        with self.head(self._url('/containers/{0}/archive', container),
+                       params={'path': path},
+                       timeout=self.timeout) as answer:
+            self._raise_for_status(answer)
 
 
 class _OnePoolAdapter(unixconn.UnixHTTPAdapter):
