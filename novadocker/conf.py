@@ -195,6 +195,20 @@ Related options:
 
 * ``log_max_size``
 """),
+    cfg.IntOpt(
+        'snapshot_max_size', default=20, min=1,
+        help="""
+Most that a server without a disk size may have written when it is
+snapshotted or shelved, in GiB.
+
+The engine writes it out anew, holes of sparse files included, and needs up
+to three times as much of the host's disk meanwhile. A server whose flavor
+has a disk size may have written as much as that.
+
+Possible values:
+
+* 1 or more; a larger server is left as it is, and the snapshot is refused.
+"""),
     cfg.StrOpt(
         'sandbox_image',
         help="""
