@@ -59,6 +59,8 @@ ROWS = (
      'novadocker.virt.docker.metadataops',
      'novadocker.virt.docker.networkops',
      'novadocker.virt.docker.sandboxops'),
+    ('novadocker.virt.docker.disksize',
+     'novadocker.virt.docker.imageproperties'),
     ('novadocker.virt.docker.imageops',
      'novadocker.virt.docker.snapshotops'),
     ('novadocker.virt.docker.containerops',),

@@ -26,6 +26,7 @@ save and import) have connections and a silence limit of their own: an
 engine may work for minutes on a large image without a word.
 """
 
+from collections.abc import Generator
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -281,7 +282,7 @@ class DockerClient:
         except exception.EngineUnavailable as err:
             raise failed[0] if failed else err
 
-    def save(self, image: str) -> Iterator[bytes]:
+    def save(self, image: str) -> Generator[bytes, None, None]:
         """Yield a docker-archive of one image.
 
         Engine API: GET /images/{name}/get. The engine assembles the whole
