@@ -229,7 +229,8 @@ Directory with image archives that are used instead of a download.
 
 A file named after the id of a Glance image replaces the download of that
 image. It goes through the same checks as a download, the checksum that
-Glance knows included.
+Glance knows included. Where a signature is to be verified, the image is
+downloaded all the same.
 
 Possible values:
 

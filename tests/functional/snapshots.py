@@ -57,7 +57,7 @@ class SnapshotScenarios:
         waiting.until(lambda: list(self._failed_events(server)),
                       'the snapshot is refused')
         event, = self._failed_events(server)
-        self.assertRegex(event['details'], '2861 MiB .* has 1024 MiB')
+        self.assertRegex(event['details'], '2861 MiB .* only 1024 MiB fit')
         self._wait_for_server_parameter(
             server, {'OS-EXT-STS:task_state': None, 'status': 'ACTIVE'})
         self.assertEqual(state, self.backend.state())

@@ -207,7 +207,7 @@ class SizeTest(SnapshotCase):
 
     def test_sparse_file_larger_than_the_flavors_disk(self):
         self._assert_refused(self._spawn(),
-                             '2048 MiB .* its disk has 1024 MiB')
+                             '2048 MiB .* only 1024 MiB fit')
         self.assertFalse([path for _method, path in self.fake_engine.calls
                           if path.endswith('/pause')])
 
@@ -215,7 +215,20 @@ class SizeTest(SnapshotCase):
         instance = self._spawn(root_gb=0)
         self._snapshot(instance)
         self.flags(snapshot_max_size=1, group='docker')
-        self._assert_refused(instance, 'its disk has 1024 MiB')
+        self._assert_refused(instance, 'only 1024 MiB fit')
+
+    def test_shelved_server_has_to_fit_together_with_its_image(self):
+        instance = self._spawn(holes_gib=0)
+        instance.task_state = task_states.SHELVING
+        with mock.patch.object(self.engine.store, 'size',
+                               return_value=units.Gi - 1):
+            self._snapshot(instance)
+            self.client.put_archive(
+                names.workload(uuids.server), '/',
+                archives.tar({'file': b'two'}))
+            self._assert_refused(instance, 'only 0 MiB fit')
+        instance.task_state = task_states.IMAGE_SNAPSHOT
+        self._snapshot(instance)
 
     def test_file_made_after_the_first_look(self):
         instance = self._spawn(holes_gib=0)

@@ -17,6 +17,7 @@ one of terabytes, whatever the flavor's disk, and would fill the disk that all
 servers share.
 """
 
+from nova.compute import task_states
 from nova import exception as nova_exception
 from nova import objects
 from oslo_utils import units
@@ -33,9 +34,9 @@ class DiskTooLarge(nova_exception.NovaException):
     """No fault of the host; the user can mend it."""
 
     msg_fmt = _("The server's files take %(written_mib)d MiB beside its "
-                "image, holes of sparse files included, but its disk has "
-                "%(limit_mib)d MiB: shrink or remove files, or resize the "
-                "server, and try again")
+                "image, holes of sparse files included, but only "
+                "%(limit_mib)d MiB fit its disk: shrink or remove files, or "
+                "resize the server, and try again")
 
 
 def refuse_oversized(client: docker_client.DockerClient,
@@ -47,8 +48,23 @@ def refuse_oversized(client: docker_client.DockerClient,
 
     :raises: DiskTooLarge
     """
-    limit = instance.flavor.root_gb or CONF.docker.snapshot_max_size
+    limit = _limit_bytes(client, instance, container)
     written = client.written_bytes(container.id)
-    if written > limit * units.Gi:
+    if written > limit:
         raise DiskTooLarge(written_mib=written // units.Mi,
-                           limit_mib=limit * units.Ki)
+                           limit_mib=limit // units.Mi)
+
+
+def _limit_bytes(client: docker_client.DockerClient,
+                 instance: 'objects.Instance',
+                 container: model.Container) -> int:
+    """The flavor's disk; less the image for a server that has to come back.
+
+    A snapshot may become a server of a larger flavor, but a shelved server
+    keeps its own, on whose disk its files have to fit with its image.
+    """
+    limit: int = units.Gi * (instance.flavor.root_gb or
+                             CONF.docker.snapshot_max_size)
+    if instance.task_state == task_states.SHELVING and instance.flavor.root_gb:
+        return limit - client.get_image(container.image_id).size_bytes
+    return limit
