@@ -185,7 +185,9 @@ class SnapshotOps:
             self._store.upload(
                 context, image_id, record, archive.sanitise(
                     saved, names.snapshot_tag(image_id),
-                    archive.Limits(strip_labels=True), archive.Result()))
+                    archive.Limits(), archive.Rules(
+                        reserved_labels=names.LABEL_PREFIX,
+                        strip_reserved=True, allow_healthcheck=True)))
 
     @contextlib.contextmanager
     def _failure_told(self, context: nova_context.RequestContext,
