@@ -25,6 +25,7 @@ import testtools
 
 from novadocker import archive
 from novadocker.virt.docker import names
+from tests.data import archives
 from tests.functional import engine
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
@@ -78,13 +79,13 @@ class ImageTest(PluginTestCase):
         self.assertEqual('', docker('images', '-q', 'nova-docker-devstack'))
 
     def test_image_passes_the_drivers_checks(self):
-        result = archive.Result()
         with open(self.path, 'rb') as stream:
-            for _piece in archive.sanitise(
-                    iter(lambda: stream.read(65536), b''), 'novadocker/a:b',
-                    archive.Limits(), result):
-                pass
-        self.assertEqual(('linux', 1), (result.os, len(result.layers)))
+            written = b''.join(archive.sanitise(
+                iter(lambda: stream.read(65536), b''), 'novadocker/a:b',
+                archive.Limits(), archive.Rules()))
+        config = archives.config_of(written)
+        self.assertEqual('linux', config['os'])
+        self.assertEqual(1, len(config['rootfs']['diff_ids']))
 
     def test_image_runs(self):
         docker('load', '-i', self.path)
