@@ -126,6 +126,17 @@ class Corpus(testtools.TestCase):
         except archive.ReadAgain as again:
             send(again.sizes)
 
+    def output_of(self, image):
+        raw = self.engine.raw
+        container = raw.create_container(
+            image, host_config=raw.create_host_config(network_mode='none'))
+        try:
+            raw.start(container)
+            raw.wait(container, timeout=20)
+            return raw.logs(container)
+        finally:
+            raw.remove_container(container, force=True)
+
 
 class HostileTest(Corpus):
 
@@ -207,14 +218,3 @@ class HonestTest(Corpus):
             self.load(data)
             self.assertEqual(b'it runs\n', self.output_of(TAG))
             self.client.remove_image(TAG)
-
-    def output_of(self, image):
-        raw = self.engine.raw
-        container = raw.create_container(
-            image, host_config=raw.create_host_config(network_mode='none'))
-        try:
-            raw.start(container)
-            raw.wait(container, timeout=20)
-            return raw.logs(container)
-        finally:
-            raw.remove_container(container, force=True)

@@ -30,6 +30,12 @@ from tests.fakes import archives
 from tests.unit import driver_case
 
 
+def _broken(blocks):
+    """Glance goes away after the first block."""
+    yield next(blocks)
+    raise OSError('injected')
+
+
 class LoadTest(driver_case.DriverCase):
     def setUp(self):
         super().setUp()
@@ -78,8 +84,17 @@ class LoadTest(driver_case.DriverCase):
 
     def test_glance_breaks_off_always(self):
         before = self.state()
-        self.glance.interfere = lambda blocks: iter(())
+        self.glance.interfere = _broken
         self.assertRaises(imagestore.DownloadError, self.spawn)
+        self.assertEqual(2, len(self.glance.downloads))
+        self.assertEqual(before, self.state())
+
+    def test_data_that_glance_did_not_record(self):
+        """Met again anywhere, so Nova need not try."""
+        before = self.state()
+        self.glance.interfere = lambda blocks: iter(())
+        self.assertRaisesRegex(nova_exception.BuildAbortException,
+                               'another sha512', self.spawn)
         self.assertEqual(2, len(self.glance.downloads))
         self.assertEqual(before, self.state())
 
@@ -240,7 +255,7 @@ class SnapshotTest(driver_case.DriverCase):
     def test_running_server_is_frozen_meanwhile(self):
         self.spawn()
         self._snapshot()
-        self.assertEqual(['True'], self._commit()['pause'])
+        self.assertEqual(['1'], self._commit()['pause'])
 
     def test_paused_and_stopped_servers(self):
         instance = self.spawn()
@@ -248,7 +263,7 @@ class SnapshotTest(driver_case.DriverCase):
             change(instance)
             state = self.driver.get_info(instance, use_cache=False).state
             self._snapshot()
-            self.assertEqual(['False'], self._commit()['pause'])
+            self.assertEqual(['0'], self._commit()['pause'])
             self.assertEqual(state, self.driver.get_info(
                 instance, use_cache=False).state)
 

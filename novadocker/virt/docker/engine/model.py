@@ -26,6 +26,19 @@ DEAD = 'dead'
 
 
 @dataclasses.dataclass(frozen=True)
+class Tls:
+    """How an engine on TCP is known, and nova-compute to it: PEM files.
+
+    Without ``ca_file`` the authorities of the system are trusted.
+    """
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    verify: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class ContainerSummary:
     """One row of a container list."""
 
@@ -79,7 +92,8 @@ class EngineInfo:
     """What the engine says of itself and of its host.
 
     ``limits_root_disk`` tells whether it can enforce the size of a
-    container's file system, which it does not say: HostOps finds out.
+    container's file system, and ``nofile_limit`` how many open files it can
+    grant to a process. It says neither: HostOps finds out.
     """
 
     version: str
@@ -96,6 +110,12 @@ class EngineInfo:
     runtimes: tuple[str, ...] = ()
     security_options: tuple[str, ...] = ()
     limits_root_disk: bool = False
+    nofile_limit: int = 0
+
+    @property
+    def has_seccomp(self) -> bool:
+        return any(option.startswith('name=seccomp')
+                   for option in self.security_options)
 
 
 @dataclasses.dataclass(frozen=True)
