@@ -149,6 +149,13 @@ class ConnectionTest(ClientTestCase):
         self.assertEqual(0, fake.connections_made)
         client.DockerClient('unix:///nonexistent/socket')
 
+    def test_url_that_names_no_engine(self):
+        for url in ('tcp://host', 'tcp://host:port', 'tcp://:1', 'tcp://[::1',
+                    'ssh://host:22', '/var/run/docker.sock', ''):
+            error = self.assertRaises(exception.EngineUnavailable,
+                                      client.DockerClient(url).connect)
+            self.assertIn('[docker]host_url', str(error))
+
     def test_one_connection_for_all_containers(self):
         fake = self.fake()
         for number in range(30):

@@ -34,6 +34,7 @@ from novadocker.virt.docker.engine import turns
 from novadocker.virt.docker import names
 from tests.fakes import archives
 from tests.fakes import engine_http
+from tests import together
 from tests.unit import driver_case
 
 CALLERS = 20
@@ -50,30 +51,13 @@ def hang(fake, requests=500):
             fake.hang_next(method, '*')
 
 
-def at_once(verbs):
-    """What each of the verbs raised or returned, and how long all took."""
-    together = threading.Barrier(len(verbs))
-
-    def ask(verb):
-        together.wait()
-        try:
-            return verb()
-        except Exception as err:
-            return err
-
-    started = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(len(verbs)) as pool:
-        outcomes = list(pool.map(ask, verbs))
-    return outcomes, time.monotonic() - started
-
-
 class HungCase:
     def assertOutage(self, outcome):
         self.assertIsInstance(outcome, exception.EngineUnavailable)
         self.assertIn('no answer in time', str(outcome))
 
     def assertAllAtOnce(self, verbs):
-        outcomes, took_s = at_once(verbs)
+        outcomes, took_s = together.at_once(verbs)
         for outcome in outcomes:
             self.assertOutage(outcome)
         self.assertLess(took_s, BUSY_MACHINE_S)
@@ -249,7 +233,7 @@ class TurnTest(HungCase, testtools.TestCase):
                 seen.append(len(at_work))
                 at_work.pop()
 
-        at_once([work] * CALLERS)
+        together.at_once([work] * CALLERS)
         self.assertEqual([1] * CALLERS, seen)
 
     def test_who_waited_fails_with_the_one_at_work(self):
@@ -287,7 +271,7 @@ class TurnTest(HungCase, testtools.TestCase):
             with turn.taken():
                 return 'done'
 
-        outcomes, _took_s = at_once([fail, work])
+        outcomes, _took_s = together.at_once([fail, work])
         self.assertEqual('done', outcomes[1])
 
     def test_names_do_not_wait_for_each_other(self):
@@ -333,12 +317,6 @@ class HungDriverTest(HungCase, driver_case.DriverCase):
             lambda instance=instance: self.spawn(instance, network_info=[])
             for instance in instances])
 
-    def test_image_lock(self):
-        self.driver.init_host(driver_case.HOST)
-        hang(self.fake_engine)
-        self.assertAllAtOnce([lambda: self.driver.cache_image(
-            self.context, self.image)] * CALLERS)
-
     def test_sandbox_image_lock(self):
         self.fake_engine.client.remove_image(names.SANDBOX_IMAGE)
         for _number in range(CALLERS):
@@ -348,7 +326,7 @@ class HungDriverTest(HungCase, driver_case.DriverCase):
     def test_start_and_stop_of_the_service(self):
         hang(self.fake_engine)
         fresh = self.made()
-        outcomes, took_s = at_once([
+        outcomes, took_s = together.at_once([
             lambda: fresh.init_host(driver_case.HOST),
             lambda: self.driver.cleanup_host(driver_case.HOST)])
         self.assertOutage(outcomes[0])
