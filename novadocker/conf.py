@@ -15,6 +15,7 @@
 import itertools
 
 from oslo_config import cfg
+from oslo_config import types
 
 import nova.conf
 
@@ -134,6 +135,21 @@ Possible values:
 * A fraction of a second catches wrong commands and missing files, a few
   seconds most wrong configurations.
 """),
+    cfg.ListOpt(
+        'dns_servers', item_type=types.IPAddress(), default=[],
+        help="""
+Name servers of servers for whose subnets Neutron names none.
+
+A virtual machine would hear of some by DHCP all the same. ML2/OVN tells
+those of Neutron's option ``[ovn] dns_servers``, which cannot be seen from
+here: give the same list. Where ML2/OVS runs DHCP agents, a server gets the
+agent's address, as by DHCP, and this option is not asked.
+
+Possible values:
+
+* List of IPv4 and IPv6 addresses, divided by commas.
+* Empty (default): such servers resolve no name but their own.
+"""),
     cfg.BoolOpt(
         'metadata_as_environment', default=True,
         help="""
@@ -167,6 +183,25 @@ Number of processes and threads that one server may have.
 Possible values:
 
 * 1 or more; the flavor extra spec ``docker:pids_limit`` takes precedence.
+"""),
+    cfg.StrOpt(
+        'seccomp_profile',
+        help="""
+Which system calls servers may use. Privileged servers are not restricted.
+
+The driver's own profile is the default one of Docker Engine 29 less all
+families of sockets but Unix, IPv4, IPv6, netlink and packet. AF_ALG, AF_RXRPC,
+AF_RDS and others, by which kernels were attacked, are out of reach on older
+engines too. 32-bit programs that use ``socketcall`` have no network: those of
+glibc on x86, not those of musl.
+
+Possible values:
+
+* Unset (default): the driver's own profile.
+* Path of a profile in JSON that nova-compute can read, in the format of
+  ``docker run --security-opt seccomp=``. It is read once.
+* ``engine``: the engine's default, or what its ``daemon.json`` names. Needed
+  on s390x, where the C library knows ``socketcall`` only.
 """),
     cfg.IntOpt(
         'log_max_size', default=10, min=1,
@@ -208,6 +243,22 @@ Possible values:
 * Unset (default): the driver makes the image itself, on x86_64 and aarch64.
 * Name of an image that the engine has already, for machines of another
   kind, such as ``pause:3.9``. It is never downloaded.
+"""),
+    cfg.BoolOpt(
+        'allow_healthcheck', default=False,
+        help="""
+Keep the health check that an image declares.
+
+The engine runs the command of a health check inside the server again and
+again, for as long as the server lives: its processes are the engine's own
+work, which the limits of the server do not bound. Nova shows no health.
+
+Possible values:
+
+* False (default): images are loaded without their health checks.
+* True: health checks are kept. Intervals and timeouts are at least 1 second
+  and at most 24 hours, whatever the image says. Images that are loaded
+  already stay as they are.
 """),
     cfg.StrOpt(
         'shared_directory',
@@ -258,13 +309,13 @@ deprecated_opts = [
 ALL_OPTS = list(itertools.chain(engine_opts, server_opts, deprecated_opts))
 
 
-def register_opts(conf) -> None:
+def register_opts(conf: cfg.ConfigOpts) -> None:
     """Make the options known to a ConfigOpts; harmless to repeat."""
     conf.register_group(docker_group)
     conf.register_opts(ALL_OPTS, group=docker_group)
 
 
-def list_opts():
+def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     """Entry point of ``oslo.config.opts``."""
     return [(docker_group, ALL_OPTS)]
 

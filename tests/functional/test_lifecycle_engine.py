@@ -12,6 +12,9 @@
 
 """A server's life on Docker Engine, the kernel and Open vSwitch."""
 
+import json
+import subprocess
+import sys
 from unittest import mock
 
 import docker
@@ -20,6 +23,7 @@ from nova import objects
 from os_vif import exception as os_vif_exception
 
 from novadocker.virt.docker import names
+from novadocker.virt.docker import seccomp
 from novadocker.virt.docker import spec
 from tests.functional import engine
 from tests.functional import lifecycle
@@ -31,6 +35,15 @@ _MIB = 1024 * 1024
 _LOOK_AROUND = ('busybox ip address show eth0; busybox ip route; '
                 'busybox cat /etc/resolv.conf /etc/hosts; '
                 'busybox hostname; sleep 1000')
+
+
+_OPEN_PING_SOCKET = """
+import os, socket
+os.setgroups([])
+os.setgid(65535)
+os.setuid(65535)
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+"""
 
 
 class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
@@ -61,6 +74,17 @@ class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
         return objects.Instance.get_by_uuid(
             context.get_admin_context(), server['id'])
 
+    def test_any_group_may_ping_without_a_capability(self):
+        server = self.boot(self.add_image(), networks='none')
+        sandbox = self._inspect(names.sandbox(server['id']))
+        enter = ['nsenter', '--net=/proc/%d/ns/net' % sandbox['State']['Pid']]
+        self.assertEqual('0\t65535', subprocess.check_output(
+            [*enter, 'cat', '/proc/sys/net/ipv4/ping_group_range'],
+            text=True).strip())
+        subprocess.run(
+            [*enter, sys.executable, '-c', _OPEN_PING_SOCKET], check=True)
+        self._delete_all_and_compare(server)
+
     def test_limits_and_labels(self):
         server = self.boot(self.add_image(), networks='none')
         answer = self._inspect(names.workload(server['id']))
@@ -73,7 +97,11 @@ class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
         self.assertEqual(['ALL'], limits['CapDrop'])
         self.assertEqual(sorted(spec.CAPABILITIES),
                          sorted(limits['CapAdd']))
-        self.assertEqual(['no-new-privileges'], limits['SecurityOpt'])
+        profile, privileges = limits['SecurityOpt']
+        self.assertEqual('no-new-privileges', privileges)
+        with open(seccomp.OURS) as ours:
+            self.assertEqual(
+                json.load(ours), json.loads(profile.removeprefix('seccomp=')))
         self.assertEqual('no', limits['RestartPolicy']['Name'])
         self.assertFalse(limits['Privileged'])
         self.assertEqual('private', limits['CgroupnsMode'])
@@ -81,6 +109,9 @@ class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
         self.assertEqual(server['id'], labels[names.LABEL_UUID])
         self.assertEqual(server['tenant_id'],
                          labels[names.LABEL_PROJECT_ID])
+        self.assertEqual(server['name'], labels[names.LABEL_DISPLAY_NAME])
+        self.assertEqual(server['OS-EXT-SRV-ATTR:instance_name'],
+                         labels[names.LABEL_NAME])
         self._delete_all_and_compare(server)
 
     def test_port_that_cannot_be_plugged(self):

@@ -29,6 +29,12 @@ from tests.fakes import archives
 from tests.unit import driver_case
 
 
+def _broken(blocks):
+    """Glance goes away after the first block."""
+    yield next(blocks)
+    raise OSError('injected')
+
+
 class LoadTest(driver_case.DriverCase):
     def setUp(self):
         super().setUp()
@@ -72,8 +78,17 @@ class LoadTest(driver_case.DriverCase):
 
     def test_glance_breaks_off_always(self):
         before = self.state()
-        self.glance.interfere = lambda blocks: iter(())
+        self.glance.interfere = _broken
         self.assertRaises(imagestore.DownloadError, self.spawn)
+        self.assertEqual(2, len(self.glance.downloads))
+        self.assertEqual(before, self.state())
+
+    def test_data_that_glance_did_not_record(self):
+        """Met again anywhere, so Nova need not try."""
+        before = self.state()
+        self.glance.interfere = lambda blocks: iter(())
+        self.assertRaisesRegex(nova_exception.BuildAbortException,
+                               'another sha512', self.spawn)
         self.assertEqual(2, len(self.glance.downloads))
         self.assertEqual(before, self.state())
 

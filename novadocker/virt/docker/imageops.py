@@ -19,6 +19,8 @@ id and checksum. Names inside an archive never matter.
 """
 
 import collections
+from collections.abc import Callable
+from collections.abc import Mapping
 import contextlib
 import dataclasses
 import threading
@@ -199,11 +201,15 @@ class ImageOps:
     def _stream(self, context, tag, image_id, trusted_certs,
                 max_unpacked_bytes) -> None:
         image = self._store.get(context, image_id)
-        data = self._store.data(context, image, trusted_certs)
-        try:
+        limits = _limits(image, max_unpacked_bytes)
+
+        def send(sizes: Mapping[str, int]) -> None:
             self._client.load(archive.sanitise(
-                data, tag, _limits(image, max_unpacked_bytes),
-                archive.Result(), self._host.engine.architecture))
+                self._store.data(context, image, trusted_certs), tag, limits,
+                _rules(self._host.engine.architecture), sizes))
+
+        try:
+            _send_again_if_needed(send)
         except archive.ArchiveError as err:
             raise nova_exception.ImageUnacceptable(
                 image_id=image_id, reason=str(err)) from err
@@ -222,6 +228,23 @@ def _limits(image: dict, max_unpacked_bytes: int) -> archive.Limits:
         limits = dataclasses.replace(
             limits, max_unpacked_bytes=max_unpacked_bytes)
     return limits
+
+
+def _send_again_if_needed(send: Callable[[Mapping[str, int]], None]) -> None:
+    """Some layers can be repacked only when their size is known."""
+    try:
+        send({})
+    except archive.ReadAgain as again:
+        LOG.info('Downloading the image once more: %s', again)
+        send(again.sizes)
+
+
+def _rules(architecture: str) -> archive.Rules:
+    return archive.Rules(
+        architecture=architecture, reserved_labels=names.LABEL_PREFIX,
+        volumes_label=names.LABEL_VOLUMES,
+        unpacked_label=names.LABEL_UNPACKED_BYTES,
+        allow_healthcheck=CONF.docker.allow_healthcheck)
 
 
 def _log_retry(state: tenacity.RetryCallState) -> None:
