@@ -46,7 +46,7 @@ IMAGE = 'test/busybox:1'
 
 def hang(fake, requests=500):
     """Nothing more is answered, whatever is asked."""
-    for method in ('GET', 'POST', 'PUT', 'DELETE'):
+    for method in ('GET', 'HEAD', 'POST', 'PUT', 'DELETE'):
         for _number in range(requests):
             fake.hang_next(method, '*')
 
@@ -146,6 +146,8 @@ class HungClientTest(HungCase, testtools.TestCase):
             'find_container': (self.container,), 'list_containers': ({},),
             'logs': (self.container, 10),
             'put_archive': (self.container, '/', archives.tar({})),
+            'path_exists': (self.container, '/'),
+            'written_bytes': (self.container,),
             'load': ([archives.image(IMAGE)],),
             'import_image': (archives.tar({}), 'a:1', ()),
             'commit': (self.container, {}), 'get_image': (IMAGE,),
