@@ -83,12 +83,8 @@ class LoadTest(driver_case.DriverCase):
 
     def test_glance_breaks_off_always(self):
         """Another host may have more luck."""
-        def broken(blocks):
-            yield next(iter(blocks))
-            raise IOError('reset')
-
         before = self.state()
-        self.glance.interfere = broken
+        self.glance.interfere = _broken
         error = self.assertRaises(imagestore.DownloadError, self.spawn)
         self.assertNotIsInstance(error, imagestore.DamagedData)
         self.assertEqual(2, len(self.glance.downloads))
@@ -97,7 +93,21 @@ class LoadTest(driver_case.DriverCase):
     def test_data_that_glance_did_not_record(self):
         """Met again anywhere, so Nova need not try."""
         before = self.state()
-        self.glance.interfere = lambda blocks: iter(())
+        data = self.glance.data(self.image)
+        for delivered, reason in (
+                (b'', 'ends after 0 bytes'),
+                (data[:-512], 'ends after %d bytes' % (len(data) - 512)),
+                (data + bytes(512), 'larger than')):
+            self.glance.interfere = lambda _blocks: iter([delivered])
+            error = self.assertRaises(
+                (nova_exception.BuildAbortException,
+                 nova_exception.ImageUnacceptable), self.spawn)
+            self.assertIn(reason, str(error))
+            self.assertEqual(before, self.state())
+
+    def test_hash_that_glance_recorded_is_of_other_data(self):
+        before = self.state()
+        self.glance.images[self.image]['os_hash_value'] = 'f' * 128
         self.assertRaisesRegex(nova_exception.BuildAbortException,
                                'ends after 0 bytes', self.spawn)
         self.assertEqual(2, len(self.glance.downloads))
