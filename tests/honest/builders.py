@@ -13,6 +13,7 @@
 """Archives of Nix and Bazel, and of people who pack an archive anew."""
 
 import gzip
+import lzma
 
 from tests.data import archives
 from tests.honest import corpus
@@ -230,6 +231,12 @@ def packed_with_gzip(program):
 def packed_with_zstd(program):
     image = corpus.image(program)
     return archives.zstd_layer(_simple(image, tars.gnu)), image
+
+
+@corpus.written_by('xz')
+def packed_with_xz(program):
+    image = corpus.image(program)
+    return lzma.compress(_simple(image, tars.gnu), preset=1), image
 
 
 @corpus.written_by('star')

@@ -17,6 +17,7 @@ An archive around them is the same throughout, that of go-containerregistry.
 
 import gzip
 import io
+import random
 
 from tests.data import archives
 from tests.honest import corpus
@@ -236,6 +237,26 @@ def estargz_layers(program):
                     *corpus.base_members(tars.go, program)]),
         with_table(corpus.app_members(tars.go)))
     return registry.tarball(image, _estargz), image
+
+
+@corpus.written_by('zstd, of a layer with much repetition')
+def repetitive_zstd_layer(program):
+    base, app = corpus.image(program).layers
+    # Too far apart for gzip to see.
+    again = random.Random(1).randbytes(100_000) * 120
+    filled = tars.archive(tars.go('swapfile', bytes(24 * archives.MIB)),
+                          tars.go('copies', again))
+    image = corpus.of_layers(base, filled, app)
+    return registry.tarball(image, archives.zstd_layer, '.tar.zst'), image
+
+
+@corpus.written_by('docker build, EXPOSE 10000-20000')
+def port_ranges(program):
+    """BuildKit makes a range into its ports; others keep it."""
+    ports = {'%d/udp' % port: {} for port in range(10000, 20001)}
+    image = corpus.image(program, config={'ExposedPorts': {
+        **ports, '5060-5061/udp': {}, '80': {}}})
+    return registry.tarball(image), image
 
 
 @corpus.written_by('docker build, of configs of any age')

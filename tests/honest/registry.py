@@ -244,3 +244,30 @@ def _signature(subject: bytes, kind: str):
     return [payload, config, manifest], corpus.described(
         corpus.MANIFEST, manifest,
         annotations={'kind': 'dev.cosignproject.cosign/' + kind})
+
+
+@corpus.written_by('cosign save, packed')
+def cosign_save(program):
+    image = corpus.image(program)
+    layers = [archives.gzip_layer(layer) for layer in image.layers]
+    manifest = corpus.manifest(image.config, layers)
+    signed, signature = _signature(manifest, 'sigs')
+    attested, attestation = _signature(manifest, 'atts')
+    row = corpus.described(corpus.MANIFEST, manifest, annotations={
+        'kind': 'dev.cosignproject.cosign/image'})
+    return _cosigned([row, signature, attestation], [
+        *layers, image.config, manifest, *signed, *attested]), image
+
+
+@corpus.written_by('cosign save of an index, packed')
+def cosign_save_index(program):
+    image = corpus.image(program)
+    layers = [archives.gzip_layer(layer) for layer in image.layers]
+    manifest = corpus.manifest(image.config, layers)
+    nested = corpus.index(corpus.described(
+        corpus.MANIFEST, manifest, platform=corpus.AMD64))
+    signed, signature = _signature(nested, 'sigs')
+    row = corpus.described(corpus.INDEX, nested, annotations={
+        'kind': 'dev.cosignproject.cosign/imageIndex'})
+    return _cosigned([row, signature], [
+        *layers, image.config, manifest, nested, *signed]), image
