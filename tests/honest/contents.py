@@ -243,8 +243,8 @@ def estargz_layers(program):
 def repetitive_zstd_layer(program):
     base, app = corpus.image(program).layers
     # Too far apart for gzip to see.
-    again = random.Random(1).randbytes(100_000) * 120
-    filled = tars.archive(tars.go('swapfile', bytes(24 * archives.MIB)),
+    again = random.Random(1).randbytes(100_000) * 90
+    filled = tars.archive(tars.go('swapfile', bytes(2 * archives.MIB)),
                           tars.go('copies', again))
     image = corpus.of_layers(base, filled, app)
     return registry.tarball(image, archives.zstd_layer, '.tar.zst'), image

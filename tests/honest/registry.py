@@ -170,6 +170,24 @@ def apko(program):
         _file('index.json', index)), image
 
 
+@corpus.written_by('apko build --arch amd64,arm64')
+def apko_two_architectures(program):
+    """One row of manifest.json for each."""
+    image, _manifest = _apko(program)
+    other = corpus.of_layers(tars.archive(tars.go('arm', b'other')),
+                             architecture='arm64')
+    parts, rows = [], []
+    for one, machine in ((image, 'amd64'), (other, 'arm64')):
+        layers = [archives.gzip_layer(layer) for layer in one.layers]
+        names = [archives.hexadecimal(layer) + '.tar.gz' for layer in layers]
+        parts += [_file(archives.digest(one.config), one.config),
+                  *[_file(*item) for item in zip(names, layers)]]
+        rows.append({'Config': archives.digest(one.config),
+                     'RepoTags': ['it-runs:1-' + machine], 'Layers': names})
+    return tars.archive(*parts, _file('manifest.json',
+                                      archives.as_json(rows))), image
+
+
 # Jib jib-core image/ImageTarball.java and image/ReproducibleLayerBuilder.java
 
 def _jib_member(name, data=b'', **fields):
