@@ -15,6 +15,7 @@
 import itertools
 
 from oslo_config import cfg
+from oslo_config import types
 
 import nova.conf
 
@@ -132,6 +133,21 @@ Possible values:
   is found stopped by the next power state sync.
 * A fraction of a second catches wrong commands and missing files, a few
   seconds most wrong configurations.
+"""),
+    cfg.ListOpt(
+        'dns_servers', item_type=types.IPAddress(), default=[],
+        help="""
+Name servers of servers for whose subnets Neutron names none.
+
+A virtual machine would hear of some by DHCP all the same. ML2/OVN tells
+those of Neutron's option ``[ovn] dns_servers``, which cannot be seen from
+here: give the same list. Where ML2/OVS runs DHCP agents, a server gets the
+agent's address, as by DHCP, and this option is not asked.
+
+Possible values:
+
+* List of IPv4 and IPv6 addresses, divided by commas.
+* Empty (default): such servers resolve no name but their own.
 """),
     cfg.BoolOpt(
         'metadata_as_environment', default=True,

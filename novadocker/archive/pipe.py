@@ -47,6 +47,12 @@ class _Writer:
                 continue
         raise _ReaderGone
 
+    def truncate(self, _size: int) -> None:
+        """Whoever wrote in vain takes it back before raising the reason.
+
+        What was read stays read; the reader gets the error.
+        """
+
 
 def written_by(function: Callable[['_Writer'], object]) -> Iterator[bytes]:
     """Yield what ``function(file)`` writes; end when it returns.

@@ -40,6 +40,7 @@ is_ubuntu() { true; }
 install_package() { true; }
 iniget() { echo "$HOST"; }
 NOVA_DOCKER_STATE_DIR=$STATE
+DOCKER_SOCKET=${DOCKER_HOST#unix://}
 . "$LIBRARY"
 """
 
@@ -124,11 +125,33 @@ class CleanUpTest(PluginTestCase):
         self.assertEqual([False, True, True],
                          self.exist(ours, elsewhere, foreign))
 
-    def test_images_of_the_driver_go(self):
+    def tag(self):
+        """A further name of the image, as the driver names Glance's."""
         tag = names.image_tag(str(uuid.uuid4()), None)
         docker('tag', self.image, tag)
-        self.container(self.server, tag)
-        self.container(self.server, self.image)
+        self.addCleanup(subprocess.run, ['docker', 'rmi', tag],
+                        capture_output=True)
+        return tag
+
+    def identity(self, image):
+        return docker('image', 'inspect', '--format', '{{.Id}}', image)
+
+    def test_images_of_the_driver_go(self):
+        # Which creates workloads by the image's id.
+        tag = self.tag()
+        self.container(self.server, self.identity(tag))
         self.plugin('cleanup_nova_docker_servers')
         self.assertEqual('', docker('images', '-q', tag))
+        self.assertNotEqual('', docker('images', '-q', self.image))
+
+    def test_images_of_a_server_that_runs_from_a_copy_go(self):
+        tag = self.tag()
+        copy = docker('commit', self.container(self.server))
+        self.addCleanup(subprocess.run, ['docker', 'rmi', copy],
+                        capture_output=True)
+        self.container({**self.server, names.LABEL_IMAGE:
+                        names.image_id_of_tag(tag)}, copy)
+        self.plugin('cleanup_nova_docker_servers')
+        self.assertEqual('', docker('images', '-q', tag))
+        self.assertNotIn(copy, docker('images', '-aq', '--no-trunc'))
         self.assertNotEqual('', docker('images', '-q', self.image))

@@ -25,7 +25,6 @@ import contextlib
 import dataclasses
 import threading
 
-from oslo_concurrency import lockutils
 from oslo_log import log as logging
 from oslo_utils import timeutils
 from oslo_utils import units
@@ -36,6 +35,7 @@ from novadocker import archive
 from novadocker import conf
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
+from novadocker.virt.docker.engine import turns
 from novadocker.virt.docker import imagestore
 from novadocker.virt.docker import names
 
@@ -58,6 +58,7 @@ class ImageOps:
         self._host = host
         self._store = store
         self._lock = threading.Lock()
+        self._turns = turns.Turns()
         self._holders: collections.Counter[str] = collections.Counter()
         self._unproved: set[str] = set()
         self._unused_since: dict[str, float] = {}
@@ -155,7 +156,7 @@ class ImageOps:
             self._remove_if_unused(tag)
 
     def _remove_if_unused(self, tag: str) -> None:
-        with lockutils.lock(tag):
+        with self._turns.taken(tag):
             with self._lock:
                 if self._holders[tag]:
                     return
@@ -177,7 +178,7 @@ class ImageOps:
 
         :param max_unpacked_bytes: 0 for the sanitiser's own limit
         """
-        with lockutils.lock(tag):
+        with self._turns.taken(tag):
             image = self._client.find_image(tag)
             if image is None:
                 with self._lock:

@@ -20,6 +20,7 @@ started the clean-up.
 from collections.abc import Callable
 import contextlib
 
+from nova import objects
 from oslo_log import log as logging
 
 LOG = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Rollback:
     fails is logged and the next one runs.
     """
 
-    def __init__(self, instance):
+    def __init__(self, instance: 'objects.Instance') -> None:
         self._instance = instance
         self._steps: list[tuple[str, Callable, tuple]] = []
 
