@@ -36,8 +36,9 @@ _MIB = 1024 ** 2
 DOCKER_MANIFEST = 'manifest.json'
 _OCI_INDEX = 'index.json'
 _MANIFESTS = (DOCKER_MANIFEST, _OCI_INDEX)
-# JSON without one of these is of no use here, such as a bill of materials.
-_USEFUL_KEYS = (b'"rootfs"', b'"layers"', b'"manifests"')
+# A config or a manifest has one of these; a bill of materials, which may be
+# large and name layers too, has not.
+_USEFUL_KEYS = (b'"rootfs"', b'"schemaVersion"')
 _MOST_DOCUMENT_BYTES = 8 * _MIB
 _LONGEST_NAME = 1024
 _MOST_LINKS_FOLLOWED = 16

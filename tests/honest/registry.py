@@ -289,3 +289,28 @@ def cosign_save_index(program):
         'kind': 'dev.cosignproject.cosign/imageIndex'})
     return _cosigned([row, signature], [
         *layers, image.config, manifest, nested, *signed]), image
+
+
+@corpus.written_by('cosign attach sbom of syft, packed')
+def cosign_large_sboms(program):
+    """Bills of materials that speak of layers and configs themselves, and
+    by their digests go first.
+    """
+    image = corpus.image(program)
+    layers = [archives.gzip_layer(layer) for layer in image.layers]
+    manifest = corpus.manifest(image.config, layers)
+    rows = [corpus.described(corpus.MANIFEST, manifest, annotations={
+        'kind': 'dev.cosignproject.cosign/image'})]
+    blobs = []
+    for size in (4_190_000, 4_190_000, 7_000):
+        bill = archives.as_json({
+            'schema': {'version': '16.0.0'}, 'artifacts': [
+                {'id': '%d' % len(blobs), 'name': 'x' * size}],
+            'source': {'metadata': {'manifest': 'e30=', 'config': 'e30=',
+                                    'layers': [{'digest': 'sha256:0'}]}}})
+        about = corpus.manifest(b'{}', [bill],
+                                'application/vnd.syft+json')
+        rows.append(corpus.described(corpus.MANIFEST, about))
+        blobs += [bill, about]
+    return _cosigned(rows, [*blobs, b'{}', *layers, image.config,
+                            manifest]), image
