@@ -13,6 +13,7 @@
 """Archives of Nix and Bazel, and of people who pack an archive anew."""
 
 import gzip
+import io
 import lzma
 
 from tests.data import archives
@@ -223,8 +224,12 @@ def _simple(image, write) -> bytes:
 
 @corpus.written_by('gzip')
 def packed_with_gzip(program):
+    """With the name that the file had."""
     image = corpus.image(program)
-    return gzip.compress(_simple(image, tars.gnu)), image
+    packed = io.BytesIO()
+    with gzip.GzipFile('image.tar', 'wb', fileobj=packed, mtime=1) as target:
+        target.write(_simple(image, tars.gnu))
+    return packed.getvalue(), image
 
 
 @corpus.written_by('zstd')

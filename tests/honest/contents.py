@@ -48,6 +48,7 @@ def attributes(program):
         'SCHILY.acl.access': b'user::rw-,group::r--,other::r--',
         'LIBARCHIVE.xattr.user.mime_type': b'dGV4dC9wbGFpbg==',
         'LIBARCHIVE.creationtime': b'1700000000',
+        'SCHILY.dev': b'1', 'SCHILY.ino': b'2', 'SCHILY.nlink': b'3',
         'APK-TOOLS.checksum.SHA1': b'Q1' + b'0' * 28}))
 
 
@@ -118,17 +119,21 @@ def long_names(program):
         tars.go('app/link', kind=tars.SYMLINK, link='/' + deep * 3),
         tars.gnu('app/gnulink', kind=tars.SYMLINK, link='/' + deep * 3),
         tars.go('app/Ångström', b'x'), tars.gnu('app/名前', b'x'),
-        tars.go('app/a\nb"c', b'x'), tars.go('app/...', b'x'),
+        tars.gnu('app/caf\udce9', b'x'), tars.go('app/a\nb"c', b'x'),
+        tars.go('app/...', b'x'),
         tars.go('app/..data/', kind=tars.DIRECTORY, mode=0o755),
         check='test -e %sprefix && test -e %s.gnu' % (deep, long))
 
 
 @corpus.written_by('tar of Unix v7 and star')
 def old_headers(program):
+    """star says the size of what a hard link leads to."""
+    link = tars.star('app/linked', b'x', kind=tars.HARD_LINK,
+                     link='app/star')[:tars.BLOCK]
     return _odd(program, tars.old('app/old', b'x'),
-                tars.star('app/star', b'x'),
+                tars.star('app/star', b'x'), link,
                 tars.old('app/oldlink', kind=tars.SYMLINK, link='old'),
-                check='test -e /app/oldlink && test -e /app/star')
+                check='test -e /app/oldlink && test -e /app/linked')
 
 
 @corpus.written_by('docker commit')

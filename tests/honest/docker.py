@@ -281,6 +281,27 @@ def buildx_oci_plain(program):
     return _buildx_oci(program, bytes, '')
 
 
+@corpus.written_by('docker buildx build --output type=oci,tar=false, packed')
+def buildx_oci_directory(program):
+    """containerd's store locks its index by a file, and has room for what is
+    on its way.
+    """
+    image = corpus.image(program)
+    layers = [archives.gzip_layer(layer) for layer in image.layers]
+    ours = corpus.manifest(image.config, layers)
+    index = corpus.index(corpus.described(corpus.MANIFEST, ours))
+    return tars.archive(
+        tars.gnu('./', kind=tars.DIRECTORY, mode=0o755),
+        tars.gnu('./ingest/', kind=tars.DIRECTORY, mode=0o755),
+        tars.gnu('./blobs/', kind=tars.DIRECTORY, mode=0o755),
+        tars.gnu('./blobs/sha256/', kind=tars.DIRECTORY, mode=0o755),
+        *[tars.gnu('./' + corpus.blob_name(one), one, mode=0o444)
+          for one in (*layers, image.config, ours)],
+        tars.gnu('./oci-layout', corpus.layout_file()),
+        tars.gnu('./index.json', index), tars.gnu('./index.json.lock'),
+        blocking=tars.RECORD), image
+
+
 @corpus.written_by('docker buildx build --platform linux/amd64,linux/amd64/v2')
 def buildx_two_variants(program):
     image = corpus.image(program)
