@@ -183,6 +183,25 @@ Possible values:
 
 * 1 or more; the flavor extra spec ``docker:pids_limit`` takes precedence.
 """),
+    cfg.StrOpt(
+        'seccomp_profile',
+        help="""
+Which system calls servers may use. Privileged servers are not restricted.
+
+The driver's own profile is the default one of Docker Engine 29 less all
+families of sockets but Unix, IPv4, IPv6, netlink and packet. AF_ALG, AF_RXRPC,
+AF_RDS and others, by which kernels were attacked, are out of reach on older
+engines too. 32-bit programs that use ``socketcall`` have no network: those of
+glibc on x86, not those of musl.
+
+Possible values:
+
+* Unset (default): the driver's own profile.
+* Path of a profile in JSON that nova-compute can read, in the format of
+  ``docker run --security-opt seccomp=``. It is read once.
+* ``engine``: the engine's default, or what its ``daemon.json`` names. Needed
+  on s390x, where the C library knows ``socketcall`` only.
+"""),
     cfg.IntOpt(
         'log_max_size', default=10, min=1,
         help="""
@@ -289,13 +308,13 @@ deprecated_opts = [
 ALL_OPTS = list(itertools.chain(engine_opts, server_opts, deprecated_opts))
 
 
-def register_opts(conf) -> None:
+def register_opts(conf: cfg.ConfigOpts) -> None:
     """Make the options known to a ConfigOpts; harmless to repeat."""
     conf.register_group(docker_group)
     conf.register_opts(ALL_OPTS, group=docker_group)
 
 
-def list_opts():
+def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     """Entry point of ``oslo.config.opts``."""
     return [(docker_group, ALL_OPTS)]
 

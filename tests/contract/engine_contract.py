@@ -854,6 +854,21 @@ class StreamContract(Contract):
         self.assertRefused(exception.EngineError, self.client.put_archive,
                            container, '/', b'junk' * 1000)
 
+    def test_path_exists(self):
+        container = self.create()
+        for path in ('/', '/bin', '/bin/busybox', '/bin/sh'):
+            self.assertTrue(self.client.path_exists(container, path), path)
+        for path in ('/nonexistent', '/nonexistent/file', '/bin/none'):
+            self.assertFalse(self.client.path_exists(container, path), path)
+        self.assertRefused(exception.EngineError, self.client.path_exists,
+                           container, '/bin/busybox/file')
+
+    def test_path_exists_once_it_is_put_there(self):
+        container = self.create()
+        self.client.put_archive(container, '/bin', archives.directories(
+            'new', 'new/inner'))
+        self.assertTrue(self.client.path_exists(container, '/bin/new/inner'))
+
 
 class ErrorContract(Contract):
 

@@ -424,6 +424,18 @@ class Engine:
             images.check_tar(data)
             container.archives.append((path, data))
 
+    def check_path(self, reference: str, path: str) -> None:
+        with self._locked():
+            container = self.get(reference)
+            found = {name.strip('/') for name in self._file_names(container)}
+            wanted = path.strip('/')
+            if wanted in found or self._is_directory(container, wanted):
+                return
+            if os.path.dirname(wanted) in found - {''}:
+                raise Refusal(500, 'lstat %s: not a directory' % path)
+            raise Refusal(404, 'Could not find the file %s in container %s'
+                          % (path, reference))
+
     def _is_directory(self, container: Container, path: str) -> bool:
         wanted = path.strip('/')
         return not wanted or any(

@@ -433,7 +433,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header('Content-Type', 'application/json')
         self.send_header('Content-Length', str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != 'HEAD':
+            self.wfile.write(data)
 
     def send_chunks(self, content_type: str, chunks: Iterable[bytes],
                     status: int = 200) -> None:
@@ -557,6 +558,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             struct.pack('>BxxxL', stream, len(data)) + data
             for stream, data in entries))
 
+    def check_path(self, reference):
+        self._engine.check_path(reference, self._parameter('path'))
+        self.send_empty(200)
+
     def put_archive(self, reference):
         self._engine.put_archive(reference, self._parameter('path'),
                                  self._body.read())
@@ -633,6 +638,7 @@ _ROUTES = (
     ('POST', _C + '/rename', _Handler.rename),
     ('POST', _C + '/wait', _Handler.wait),
     ('GET', _C + '/logs', _Handler.logs),
+    ('HEAD', _C + '/archive', _Handler.check_path),
     ('PUT', _C + '/archive', _Handler.put_archive),
     ('DELETE', _C, _Handler.remove),
     ('GET', '/images/json', _Handler.list_images),

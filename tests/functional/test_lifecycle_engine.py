@@ -12,6 +12,7 @@
 
 """A server's life on Docker Engine, the kernel and Open vSwitch."""
 
+import json
 import subprocess
 import sys
 from unittest import mock
@@ -22,6 +23,7 @@ from nova import objects
 from os_vif import exception as os_vif_exception
 
 from novadocker.virt.docker import names
+from novadocker.virt.docker import seccomp
 from novadocker.virt.docker import spec
 from tests.functional import engine
 from tests.functional import lifecycle
@@ -95,7 +97,11 @@ class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
         self.assertEqual(['ALL'], limits['CapDrop'])
         self.assertEqual(sorted(spec.CAPABILITIES),
                          sorted(limits['CapAdd']))
-        self.assertEqual(['no-new-privileges'], limits['SecurityOpt'])
+        profile, privileges = limits['SecurityOpt']
+        self.assertEqual('no-new-privileges', privileges)
+        with open(seccomp.OURS) as ours:
+            self.assertEqual(
+                json.load(ours), json.loads(profile.removeprefix('seccomp=')))
         self.assertEqual('no', limits['RestartPolicy']['Name'])
         self.assertFalse(limits['Privileged'])
         self.assertEqual('private', limits['CgroupnsMode'])
@@ -103,6 +109,9 @@ class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
         self.assertEqual(server['id'], labels[names.LABEL_UUID])
         self.assertEqual(server['tenant_id'],
                          labels[names.LABEL_PROJECT_ID])
+        self.assertEqual(server['name'], labels[names.LABEL_DISPLAY_NAME])
+        self.assertEqual(server['OS-EXT-SRV-ATTR:instance_name'],
+                         labels[names.LABEL_NAME])
         self._delete_all_and_compare(server)
 
     def test_port_that_cannot_be_plugged(self):

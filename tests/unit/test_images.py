@@ -25,8 +25,15 @@ from oslo_utils import units
 
 from novadocker.virt.docker import imagestore
 from novadocker.virt.docker import names
+from tests.data import archives as corpus
 from tests.fakes import archives
 from tests.unit import driver_case
+
+
+def _broken(blocks):
+    """Glance goes away after the first block."""
+    yield next(blocks)
+    raise OSError('injected')
 
 
 class LoadTest(driver_case.DriverCase):
@@ -37,6 +44,11 @@ class LoadTest(driver_case.DriverCase):
     def _tags(self):
         return sorted(tag for image in self.client.list_images(
             'novadocker/*') for tag in image.tags)
+
+    def _settings(self, image):
+        """What containers inherit from an image in the engine."""
+        return self.engine.store.get(names.image_tag(
+            image, self.glance.show(None, image)['checksum'])).settings
 
     def test_name_in_the_archive_does_not_matter(self):
         """Two tenants' images of one name live side by side."""
@@ -72,8 +84,17 @@ class LoadTest(driver_case.DriverCase):
 
     def test_glance_breaks_off_always(self):
         before = self.state()
-        self.glance.interfere = lambda blocks: iter(())
+        self.glance.interfere = _broken
         self.assertRaises(imagestore.DownloadError, self.spawn)
+        self.assertEqual(2, len(self.glance.downloads))
+        self.assertEqual(before, self.state())
+
+    def test_data_that_glance_did_not_record(self):
+        """Met again anywhere, so Nova need not try."""
+        before = self.state()
+        self.glance.interfere = lambda blocks: iter(())
+        self.assertRaisesRegex(nova_exception.BuildAbortException,
+                               'another sha512', self.spawn)
         self.assertEqual(2, len(self.glance.downloads))
         self.assertEqual(before, self.state())
 
@@ -86,6 +107,37 @@ class LoadTest(driver_case.DriverCase):
             self.instance(image=image))
         self.assertEqual([image], self.glance.downloads)
         self.assertEqual(before, self.state())
+
+    def test_layer_that_has_to_be_read_twice(self):
+        image = self.glance.add(
+            uuids.zstd, corpus.zstd_layer_that_repeats_itself())
+        self.spawn(self.instance(image=image))
+        self.assertEqual([image] * 2, self.glance.downloads)
+        self.assertIn('Env', self._settings(image))
+
+    def test_what_the_image_declares_becomes_labels(self):
+        layers = [archives.busybox()]
+        image = self.glance.add(uuids.volumes, archives.save(
+            archives.config(layers, Cmd=['sh'], Volumes={'/data': {}},
+                            Healthcheck={'Test': ['CMD', 'true']}), layers))
+        self.driver.cache_image(self.context, image)
+        found = self._settings(image)
+        self.assertFalse(found.get('Volumes'))
+        self.assertFalse(found.get('Healthcheck'))
+        self.assertEqual('["/data"]', found['Labels'][names.LABEL_VOLUMES])
+        self.assertEqual(str(len(layers[0])),
+                         found['Labels'][names.LABEL_UNPACKED_BYTES])
+
+    def test_health_check_where_the_operator_allows_it(self):
+        self.flags(allow_healthcheck=True, group='docker')
+        layers = [archives.busybox()]
+        image = self.glance.add(uuids.health, archives.save(
+            archives.config(layers, Cmd=['sh'], Healthcheck={
+                'Test': ['CMD', 'true'], 'Interval': 1}), layers))
+        self.driver.cache_image(self.context, image)
+        self.assertEqual(
+            {'Test': ['CMD', 'true'], 'Interval': 10 ** 9},
+            self._settings(image)['Healthcheck'])
 
     def test_other_architecture(self):
         layers = [archives.busybox()]

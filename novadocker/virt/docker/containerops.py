@@ -18,7 +18,6 @@ gone" for success. A start that fails never costs the user's data.
 """
 
 from concurrent import futures
-import contextlib
 import time
 
 from oslo_log import log as logging
@@ -29,9 +28,11 @@ from nova import exception as nova_exception
 from nova.virt import hardware
 from novadocker import conf
 from novadocker.i18n import _
+from novadocker.virt.docker import buildfaults
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
 from novadocker.virt.docker.engine import policy
+from novadocker.virt.docker import imagevolumes
 from novadocker.virt.docker import names
 from novadocker.virt.docker import rollback
 from novadocker.virt.docker import spec
@@ -88,16 +89,19 @@ class ContainerOps:
         if self._find(instance):
             raise nova_exception.InstanceExists(name=instance.name)
         watch = timeutils.StopWatch()
-        with watch, _abort_if_hopeless(instance), self._images.held(
+        with watch, buildfaults.give_up(instance), self._images.held(
                 context, instance, image_meta) as image:
             with rollback.Rollback(instance) as undo:
                 sandbox, workload = self._create(
                     context, instance, image, undo)
                 self._connect(instance, network_info, sandbox, undo)
-                self._metadata.write(instance, workload, network_info,
-                                     injected_files, admin_password)
+                with buildfaults.blamed_on_the_server(instance):
+                    imagevolumes.ensure(self._client, workload, image)
+                    self._metadata.write(instance, workload, network_info,
+                                         injected_files, admin_password)
+                    if power_on:
+                        policy.start(self._client, workload)
                 if power_on:
-                    policy.start(self._client, workload)
                     self._check_alive(instance, workload)
         LOG.info('Spawned in %.2f s', watch.elapsed(), instance=instance)
 
@@ -120,9 +124,12 @@ class ContainerOps:
         # namespace; a workload can be created for one that does not run.
         with futures.ThreadPoolExecutor(max_workers=1) as beside:
             workload = beside.submit(self._client.create, wanted)
-            return self._sandboxes.start(sandbox), workload.result()
+            running = self._sandboxes.start(sandbox)
+            with buildfaults.blamed_on_the_server(instance):
+                return running, workload.result()
 
     def _connect(self, instance, network_info, sandbox, undo) -> None:
+        buildfaults.await_networks(instance, network_info)
         undo.push('unplug', self._networks.unplug_all, instance,
                   network_info)
         with self._networks.wait_until_wired(instance, network_info):
@@ -381,24 +388,6 @@ class ContainerOps:
 def _is_of(container: model.Container | None, instance) -> bool:
     return (container is not None and
             container.labels.get(names.LABEL_UUID) == instance.uuid)
-
-
-@contextlib.contextmanager
-def _abort_if_hopeless(instance):
-    """Give up with the reason, where Nova would go on or hide it.
-
-    No host could run what InvalidSpec and Conflict are about. Of a port that
-    cannot be plugged Nova tells the user only that networks failed. An
-    InstanceNotFound amid a build would be taken for "deleted by the user",
-    who would never see a fault.
-    """
-    try:
-        yield
-    except (exception.InvalidSpec, exception.Conflict,
-            nova_exception.VirtualInterfaceCreateException,
-            nova_exception.InstanceNotFound) as err:
-        raise nova_exception.BuildAbortException(
-            instance_uuid=instance.uuid, reason=err.format_message()) from err
 
 
 def _one_line(log: bytes) -> str:

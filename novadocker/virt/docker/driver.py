@@ -41,7 +41,6 @@ class DockerDriver(driver.ComputeDriver):
 
     capabilities = driver.ComputeDriver.capabilities | {
         'has_imagecache': True,
-        'supports_evacuate': True,
         'supports_image_type_raw': True,
         'supports_trusted_certs': True,
     }
@@ -69,7 +68,7 @@ class DockerDriver(driver.ComputeDriver):
 
     def init_host(self, host):
         self._host.connect(host)
-        self._sandboxes.ensure_image()
+        self._host.measure(self._sandboxes.ensure_image())
         self._snapshots.remove_leftovers()
         self._networks.prepare_host()
 

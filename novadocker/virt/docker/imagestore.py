@@ -49,6 +49,10 @@ class DownloadError(nova_exception.NovaException):
     msg_fmt = _("Glance did not deliver image %(image_id)s: %(reason)s")
 
 
+class DamagedData(DownloadError):
+    """The data is not what Glance recorded, however it was delivered."""
+
+
 class ImageStore:
     """:param api: Nova's API of Glance"""
 
@@ -161,5 +165,5 @@ def _hashed(blocks: Iterable[bytes], image: dict) -> Iterator[bytes]:
             taken.update(block)
         yield block
     if taken and taken.hexdigest() != image['os_hash_value']:
-        raise DownloadError(image_id=image['id'], reason=_(
+        raise DamagedData(image_id=image['id'], reason=_(
             'the data has another %s than Glance recorded') % algorithm)

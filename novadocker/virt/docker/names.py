@@ -21,6 +21,7 @@ from oslo_utils import uuidutils
 LABEL_PREFIX = 'org.openstack.nova.'
 LABEL_UUID = LABEL_PREFIX + 'uuid'
 LABEL_NAME = LABEL_PREFIX + 'name'
+LABEL_DISPLAY_NAME = LABEL_PREFIX + 'display_name'
 LABEL_PROJECT_ID = LABEL_PREFIX + 'project_id'
 LABEL_USER_ID = LABEL_PREFIX + 'user_id'
 LABEL_HOST = LABEL_PREFIX + 'host'
@@ -35,6 +36,7 @@ LABEL_UNPACKED_BYTES = LABEL_PREFIX + 'unpacked_bytes'
 ROLE_WORKLOAD = 'workload'
 ROLE_SANDBOX = 'sandbox'
 ROLE_SNAPSHOT = 'snapshot'
+ROLE_PROBE = 'probe'
 
 IMAGE_NAMESPACE = 'novadocker'
 SANDBOX_IMAGE = IMAGE_NAMESPACE + '/sandbox:1'
@@ -45,6 +47,9 @@ NETNS_DIRECTORY = '/var/run/netns'
 # data changed, and stays readable in "docker image ls".
 _CHECKSUM_LENGTH = 12
 
+# As long as Nova lets a server's name be.
+_LABEL_LENGTH = 255
+
 
 def workload(instance_uuid: str) -> str:
     """Name of the container that runs the user's process."""
@@ -54,6 +59,17 @@ def workload(instance_uuid: str) -> str:
 def sandbox(instance_uuid: str) -> str:
     """Name of the container that holds the server's network namespace."""
     return 'nova-%s-sandbox' % instance_uuid
+
+
+def probe(host: str) -> str:
+    """Name of the container that finds out what the engine can grant."""
+    return 'novadocker-probe-%s' % host
+
+
+def label_text(text: str | None) -> str:
+    """What a tenant wrote, fit to be read in an operator's terminal."""
+    return ''.join(char if char.isprintable() else '?'
+                   for char in (text or '')[:_LABEL_LENGTH])
 
 
 def netns_link(instance_uuid: str) -> str:

@@ -195,6 +195,22 @@ class DockerClient:
         self._engine.call(Request('PUT', _of(container, 'archive'),
                                   {'path': path}, tar))
 
+    def path_exists(self, container: str, path: str) -> bool:
+        """Whether there is anything at a path of a container, started or not.
+
+        The engine follows links within the container's root.
+
+        Engine API: HEAD /containers/{id}/archive
+
+        :raises: EngineError for a path below a file
+        """
+        try:
+            self._engine.call(Request('HEAD', _of(container, 'archive'),
+                                      {'path': path}))
+        except exception.NotFound:
+            return False
+        return True
+
     # Images
 
     def load(self, archive: Iterable[bytes]) -> None:
