@@ -64,7 +64,7 @@ def _rewrite(path: str, text: str) -> None:
     The new content is there before the end is cut off, so that no reader
     finds the file empty.
     """
-    content = text.encode('ascii')
+    content = text.encode()
     fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with open(fd, 'wb', buffering=0) as target:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
