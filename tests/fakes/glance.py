@@ -25,13 +25,15 @@ BLOCK_BYTES = 64 * 1024
 class StreamingGlance(nova_glance.GlanceFixture):
     """Images with data that is downloaded in blocks and uploaded by read().
 
-    ``downloads`` lists the ids of images whose data was asked for;
+    ``downloads`` lists the ids of images whose data was asked for, and
+    ``certificates`` what was trusted for it, where that was said;
     ``interfere`` may replace the iterator of blocks, to break it.
     """
 
     def setUp(self):
         super().setUp()
         self.downloads: list[str] = []
+        self.certificates: list[list[str]] = []
         self.interfere: Callable = iter
         # Nova's own sample images have no data.
         self.sample = archives.image('sample:latest')
@@ -66,9 +68,15 @@ class StreamingGlance(nova_glance.GlanceFixture):
         self.show(context, image_id)
         self.downloads.append(image_id)
         content = self.data(image_id)
-        return self.interfere(
+        blocks = self.interfere(
             content[start:start + BLOCK_BYTES]
             for start in range(0, len(content), BLOCK_BYTES))
+        if data is None:
+            return blocks
+        # A signature is checked on the way into a file only.
+        self.certificates.append(trusted_certs.ids)
+        for block in blocks:
+            data.write(block)
 
     def update(self, context, image_id, metadata, data=None,
                purge_props=False):

@@ -14,6 +14,7 @@
 
 import io
 import json
+import os
 import tarfile
 
 from nova.compute import power_state
@@ -240,10 +241,34 @@ class LifecycleScenarios:
 
     def test_environment_and_properties(self):
         image = self.add_image(properties={
-            'os_command_line': 'sh -c "echo $GREETING; sleep 1000"',
-            'docker_environment': jsonutils.dumps({'GREETING': 'hello'})})
+            'os_command_line': jsonutils.dumps(['sh', '-c', 'sleep 1000']),
+            'docker_environment': jsonutils.dumps({'GREETING': 'hello'}),
+            'docker_workdir': '/bin', 'docker_init': 'false'})
         server = self.boot(image, networks='none')
-        self.assertIsNotNone(self.workload(server))
+        told = self.backend.inspect(names.workload(server['id']))
+        self.assertEqual(['sh', '-c', 'sleep 1000'], told['Config']['Cmd'])
+        self.assertIn('GREETING=hello', told['Config']['Env'])
+        self.assertEqual('/bin', told['Config']['WorkingDir'])
+        self.assertFalse(told['HostConfig']['Init'])
+        self._delete_all_and_compare(server)
+
+    def test_trusted_certificates(self):
+        image = self.add_image()
+        server = self.boot(image, networks='none',
+                           trusted_image_certificates=['mine', 'yours'])
+        self.assertEqual([['mine', 'yours']], self.glance.certificates)
+        self._delete_all_and_compare(server)
+
+    def test_config_drive(self):
+        server = self.boot(self.add_image(), networks='none',
+                           config_drive=True)
+        bind, = self.backend.inspect(names.workload(server['id']))[
+            'HostConfig']['Binds']
+        self.assertTrue(bind.endswith(':/config-drive:ro'), bind)
+        with open(os.path.join(
+                bind.partition(':')[0],
+                'openstack/latest/meta_data.json')) as meta_data:
+            self.assertEqual(server['id'], json.load(meta_data)['uuid'])
         self._delete_all_and_compare(server)
 
     def test_refusals_leave_the_server_running(self):

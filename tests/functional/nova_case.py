@@ -22,6 +22,7 @@ import sys
 import types
 import uuid
 
+import docker
 import fixtures
 from nova.tests.functional import integrated_helpers
 
@@ -51,6 +52,10 @@ class FakeBackend:
         """An archive of a small image, as "docker save" writes it."""
         return archives.image(*tags, **settings)
 
+    def inspect(self, container: str) -> dict:
+        """The engine's own account of a container."""
+        return self._engine.engine.inspect(container)
+
     def state(self) -> dict:
         """All that a server could leave behind."""
         return {'engine': self._engine.engine.snapshot(),
@@ -76,6 +81,10 @@ class RealBackend:
     def image(self, *tags: str, **settings) -> bytes:
         return archives.image(
             *tags, layer=real_engine.busybox(), **settings)
+
+    def inspect(self, container: str) -> dict:
+        with docker.APIClient(self.engine_url, version='auto') as api:
+            return api.inspect_container(container)
 
     def state(self) -> dict:
         return {
@@ -149,13 +158,15 @@ class NovaCase(integrated_helpers._IntegratedTestBase):
         self.image_ids.append(image_id)
         return self.glance.add(image_id, data, **properties)
 
-    def boot(self, image_id: str, expected_state='ACTIVE', **changes):
-        server = self._create_server(
-            image_uuid=image_id, flavor_id=self.flavor(),
-            networks=changes.pop(
-                'networks', [{'uuid': self.neutron.network_1['id']}]),
-            expected_state=expected_state, **changes)
+    def boot(self, image_id: str, expected_state='ACTIVE', networks=None,
+             flavor_id=None, **request):
+        """Boot a server; ``request`` is more of what Nova's API takes."""
+        body = self._build_server(
+            image_uuid=image_id, flavor_id=flavor_id or self.flavor(),
+            networks=networks or [{'uuid': self.neutron.network_1['id']}])
+        server = self.api.post_server({'server': {**body, **request}})
         self.server_ids.append(server['id'])
+        server = self._wait_for_state_change(server, expected_state)
         self.port_ids.update(self.neutron._ports)
         return server
 
