@@ -15,6 +15,7 @@
 import itertools
 
 from oslo_config import cfg
+from oslo_config import types
 
 import nova.conf
 
@@ -133,6 +134,21 @@ Possible values:
 * A fraction of a second catches wrong commands and missing files, a few
   seconds most wrong configurations.
 """),
+    cfg.ListOpt(
+        'dns_servers', item_type=types.IPAddress(), default=[],
+        help="""
+Name servers of servers for whose subnets Neutron names none.
+
+A virtual machine would hear of some by DHCP all the same. ML2/OVN tells
+those of Neutron's option ``[ovn] dns_servers``, which cannot be seen from
+here: give the same list. Where ML2/OVS runs DHCP agents, a server gets the
+agent's address, as by DHCP, and this option is not asked.
+
+Possible values:
+
+* List of IPv4 and IPv6 addresses, divided by commas.
+* Empty (default): such servers resolve no name but their own.
+"""),
     cfg.BoolOpt(
         'metadata_as_environment', default=True,
         help="""
@@ -214,6 +230,20 @@ Related options:
 
 * ``log_max_size``
 """),
+    cfg.IntOpt(
+        'snapshot_max_size', default=20, min=1,
+        help="""
+Most that a server without a disk size may have written when it is
+snapshotted or shelved, in GiB.
+
+The engine writes it out anew, holes of sparse files included, and needs up
+to three times as much of the host's disk meanwhile. A server whose flavor
+has a disk size may have written as much as that.
+
+Possible values:
+
+* 1 or more; a larger server is left as it is, and the snapshot is refused.
+"""),
     cfg.StrOpt(
         'sandbox_image',
         help="""
@@ -227,6 +257,22 @@ Possible values:
 * Name of an image that the engine has already, for machines of another
   kind, such as ``pause:3.9``. It is never downloaded.
 """),
+    cfg.BoolOpt(
+        'allow_healthcheck', default=False,
+        help="""
+Keep the health check that an image declares.
+
+The engine runs the command of a health check inside the server again and
+again, for as long as the server lives: its processes are the engine's own
+work, which the limits of the server do not bound. Nova shows no health.
+
+Possible values:
+
+* False (default): images are loaded without their health checks.
+* True: health checks are kept. Intervals and timeouts are at least 1 second
+  and at most 24 hours, whatever the image says. Images that are loaded
+  already stay as they are.
+"""),
     cfg.StrOpt(
         'shared_directory',
         help="""
@@ -234,7 +280,8 @@ Directory with image archives that are used instead of a download.
 
 A file named after the id of a Glance image replaces the download of that
 image. It goes through the same checks as a download, the checksum that
-Glance knows included.
+Glance knows included. Where a signature is to be verified, the image is
+downloaded all the same.
 
 Possible values:
 

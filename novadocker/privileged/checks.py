@@ -34,7 +34,7 @@ ENGINE_FILE = re.compile(
 DOMAIN = re.compile(r'\w(?:[\w.-]{0,253}\w)?')
 
 
-def check(pattern: re.Pattern, value: str) -> None:
+def check(pattern: re.Pattern[str], value: object) -> None:
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise ValueError('refused: %r' % value)
 

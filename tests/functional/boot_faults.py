@@ -134,7 +134,6 @@ class BootFaultScenarios:
         super().setUp()
         self.flags(start_grace_period=2, group='docker')
         self.flags(num_retries=0, group='glance')
-        self.before = self.backend.state()
         self.addCleanup(self._remove_containers)
 
     def _remove_containers(self) -> None:
@@ -203,9 +202,7 @@ class BootFaultScenarios:
         with mock.patch.object(
                 self.glance, 'download',
                 side_effect=lambda context, image_id, **how:
-                self.glance.show(context, uuid.uuid4())), \
-                mock.patch('nova.image.glance.API.download',
-                           self.glance.download):
+                self.glance.show(context, str(uuid.uuid4()))):
             server = self.boot(image, expected_state='ERROR')
         self.assertIn('could not be found', server['fault']['message'])
         self.assertEqual(self.before, self.backend.state())

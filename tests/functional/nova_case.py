@@ -130,6 +130,14 @@ class NovaCase(integrated_helpers._IntegratedTestBase):
         self.flags(host_url=self.backend.engine_url, group='docker')
         super().setUp()
         self.flags(instances_path=self.useFixture(fixtures.TempDir()).path)
+        self.before = self.backend.state()
+
+    def _delete_all_and_compare(self, *servers):
+        """The host is as it was before the first server."""
+        for server in servers:
+            self._delete_server(server)
+        self.prune_images()
+        self.assertEqual(self.before, self.backend.state())
 
     def _setup_services(self):
         # Ports have the same ids in every test, but devices named after
@@ -158,15 +166,15 @@ class NovaCase(integrated_helpers._IntegratedTestBase):
         self.image_ids.append(image_id)
         return self.glance.add(image_id, data, **properties)
 
-    def boot(self, image_id: str, expected_state='ACTIVE', networks=None,
-             flavor_id=None, **request):
-        """Boot a server; ``request`` is more of what Nova's API takes."""
-        body = self._build_server(
-            image_uuid=image_id, flavor_id=flavor_id or self.flavor(),
-            networks=networks or [{'uuid': self.neutron.network_1['id']}])
-        server = self.api.post_server({'server': {**body, **request}})
+    def boot(self, image_id: str, expected_state='ACTIVE', **changes):
+        """A server of this image; ``changes`` are fields of the request."""
+        request = self._build_server(
+            image_uuid=image_id, flavor_id=self.flavor(),
+            networks=[{'uuid': self.neutron.network_1['id']}])
+        server = self._wait_for_state_change(
+            self.api.post_server({'server': dict(request, **changes)}),
+            expected_state)
         self.server_ids.append(server['id'])
-        server = self._wait_for_state_change(server, expected_state)
         self.port_ids.update(self.neutron._ports)
         return server
 

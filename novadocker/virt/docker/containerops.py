@@ -31,6 +31,7 @@ from novadocker.i18n import _
 from novadocker.virt.docker import buildfaults
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
+from novadocker.virt.docker.engine import policy
 from novadocker.virt.docker import imagevolumes
 from novadocker.virt.docker import names
 from novadocker.virt.docker import rollback
@@ -99,7 +100,7 @@ class ContainerOps:
                     self._metadata.write(instance, workload, network_info,
                                          injected_files, admin_password)
                     if power_on:
-                        self._client.start(workload)
+                        policy.start(self._client, workload)
                 if power_on:
                     self._check_alive(instance, workload)
         LOG.info('Spawned in %.2f s', watch.elapsed(), instance=instance)
@@ -141,7 +142,7 @@ class ContainerOps:
         exit_code = self._client.wait(workload, grace_s)
         if exit_code is None:
             return
-        log = self._client.logs(workload, _FAULT_LOG_BYTES)
+        log = policy.log_end(self._client, workload, _FAULT_LOG_BYTES)
         raise nova_exception.BuildAbortException(
             instance_uuid=instance.uuid,
             reason=_('the process exited at once with code %(code)d; its '
@@ -199,7 +200,7 @@ class ContainerOps:
         if container.state == model.PAUSED:
             self._client.unpause(container.id)
         else:
-            self._client.start(container.id)
+            policy.start(self._client, container.id)
 
     def _running_sandbox(self, instance, network_info) -> model.Container:
         """The sandbox; where its namespace is lost, nothing is plugged.
@@ -330,7 +331,8 @@ class ContainerOps:
 
         :raises: InstanceNotFound
         """
-        return self._client.logs(self._get(instance).id, CONSOLE_LOG_BYTES)
+        return policy.log_end(self._client, self._get(instance).id,
+                              CONSOLE_LOG_BYTES)
 
     def _list(self) -> list[model.ContainerSummary]:
         return self._client.list_containers(

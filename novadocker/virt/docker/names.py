@@ -28,8 +28,10 @@ LABEL_HOST = LABEL_PREFIX + 'host'
 LABEL_ROLE = LABEL_PREFIX + 'role'
 LABEL_IMAGE = LABEL_PREFIX + 'image'
 LABEL_FLAVOR = LABEL_PREFIX + 'flavor'
-# Of an image: the paths that it declared as VOLUME, a JSON list.
+# Of an image: paths that it declares as volumes (a JSON list), and bytes of
+# its layers without compression.
 LABEL_VOLUMES = LABEL_PREFIX + 'volumes'
+LABEL_UNPACKED_BYTES = LABEL_PREFIX + 'unpacked_bytes'
 
 ROLE_WORKLOAD = 'workload'
 ROLE_SANDBOX = 'sandbox'
