@@ -444,14 +444,18 @@ class Engine:
             wanted = path.strip('/')
             if wanted in found or self._is_directory(container, wanted):
                 return
-            if os.path.dirname(wanted) in found - {''}:
+            above = os.path.dirname(wanted)
+            if above in found and not self._is_directory(container, above):
                 raise Refusal(500, 'lstat %s: not a directory' % path)
             raise Refusal(404, 'Could not find the file %s in container %s'
                           % (path, reference))
 
     def _is_directory(self, container: Container, path: str) -> bool:
         wanted = path.strip('/')
-        return not wanted or any(
+        made = {os.path.join(target, name).strip('/')
+                for target, data in container.archives
+                for name in images.directories(data)}
+        return not wanted or wanted in made or any(
             name.startswith(wanted + '/')
             for name in self._file_names(container))
 
