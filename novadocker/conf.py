@@ -52,7 +52,8 @@ Certificate authority that signed the certificate of a ``tcp://`` engine.
 Possible values:
 
 * Path of a PEM file.
-* Unset (default): no TLS, unless ``cert_file`` or ``api_insecure`` is set.
+* Unset (default): no TLS, unless ``cert_file`` or ``api_insecure`` is set;
+  with ``cert_file``, the authorities of the system are trusted.
 
 Related options:
 

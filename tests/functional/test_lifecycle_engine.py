@@ -69,15 +69,42 @@ class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
         return objects.Instance.get_by_uuid(
             context.get_admin_context(), server['id'])
 
+    def test_address_that_was_changed_in_neutron(self):
+        server = self.boot(self.add_image())
+        before = server['addresses']['private'][0]['addr']
+        port, = [port for port in self.neutron._ports.values()
+                 if port['device_id'] == server['id']]
+        port['fixed_ips'][0]['ip_address'] = '192.168.1.77'
+        server = self._reboot_server(server)
+        shown = self._run_inside(server, 'ip', 'address', 'show', 'eth0')
+        self.assertIn('inet 192.168.1.77/24', shown)
+        self.assertNotIn(before, shown)
+        self.assertIn('default via 192.168.1.1 dev eth0',
+                      self._run_inside(server, 'ip', 'route'))
+        self._delete_all_and_compare(server)
+
+    def test_port_that_was_deleted_in_neutron(self):
+        server = self.boot(self.add_image())
+        port, = [port for port in self.neutron._ports.values()
+                 if port['device_id'] == server['id']]
+        self.neutron.delete_port(port['id'])
+        server = self._reboot_server(server)
+        self.assertEqual({}, server['addresses'])
+        self.assertEqual([], self.backend.state()['network']['ports'])
+        self.assertNotIn('eth0', self._run_inside(server, 'ip', 'link'))
+        self._delete_all_and_compare(server)
+
+    def _run_inside(self, server, *command: str) -> str:
+        sandbox = self._inspect(names.sandbox(server['id']))
+        return subprocess.check_output(
+            ['nsenter', '--net=/proc/%d/ns/net' % sandbox['State']['Pid'],
+             *command], text=True)
+
     def test_any_group_may_ping_without_a_capability(self):
         server = self.boot(self.add_image(), networks='none')
-        sandbox = self._inspect(names.sandbox(server['id']))
-        enter = ['nsenter', '--net=/proc/%d/ns/net' % sandbox['State']['Pid']]
-        self.assertEqual('0\t65535', subprocess.check_output(
-            [*enter, 'cat', '/proc/sys/net/ipv4/ping_group_range'],
-            text=True).strip())
-        subprocess.run(
-            [*enter, sys.executable, '-c', _OPEN_PING_SOCKET], check=True)
+        self.assertEqual('0\t65535\n', self._run_inside(
+            server, 'cat', '/proc/sys/net/ipv4/ping_group_range'))
+        self._run_inside(server, sys.executable, '-c', _OPEN_PING_SOCKET)
         self._delete_all_and_compare(server)
 
     def test_limits_and_labels(self):

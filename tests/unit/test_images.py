@@ -24,6 +24,7 @@ from oslo_utils import units
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker import imagestore
 from novadocker.virt.docker import names
+from tests.data import archives as corpus
 from tests.fakes import archives
 from tests.unit import driver_case
 
@@ -42,6 +43,11 @@ class LoadTest(driver_case.DriverCase):
     def _tags(self):
         return sorted(tag for image in self.client.list_images(
             'novadocker/*') for tag in image.tags)
+
+    def _settings(self, image):
+        """What containers inherit from an image in the engine."""
+        return self.engine.store.get(names.image_tag(
+            image, self.glance.show(None, image)['checksum'])).settings
 
     def test_name_in_the_archive_does_not_matter(self):
         """Two tenants' images of one name live side by side."""
@@ -77,12 +83,8 @@ class LoadTest(driver_case.DriverCase):
 
     def test_glance_breaks_off_always(self):
         """Another host may have more luck."""
-        def broken(blocks):
-            yield next(iter(blocks))
-            raise IOError('reset')
-
         before = self.state()
-        self.glance.interfere = broken
+        self.glance.interfere = _broken
         error = self.assertRaises(imagestore.DownloadError, self.spawn)
         self.assertNotIsInstance(error, imagestore.DamagedData)
         self.assertEqual(2, len(self.glance.downloads))
@@ -91,7 +93,21 @@ class LoadTest(driver_case.DriverCase):
     def test_data_that_glance_did_not_record(self):
         """Met again anywhere, so Nova need not try."""
         before = self.state()
-        self.glance.interfere = lambda blocks: iter(())
+        data = self.glance.data(self.image)
+        for delivered, reason in (
+                (b'', 'ends after 0 bytes'),
+                (data[:-512], 'ends after %d bytes' % (len(data) - 512)),
+                (data + bytes(512), 'larger than')):
+            self.glance.interfere = lambda _blocks: iter([delivered])
+            error = self.assertRaises(
+                (nova_exception.BuildAbortException,
+                 nova_exception.ImageUnacceptable), self.spawn)
+            self.assertIn(reason, str(error))
+            self.assertEqual(before, self.state())
+
+    def test_hash_that_glance_recorded_is_of_other_data(self):
+        before = self.state()
+        self.glance.images[self.image]['os_hash_value'] = 'f' * 128
         self.assertRaisesRegex(nova_exception.BuildAbortException,
                                'ends after 0 bytes', self.spawn)
         self.assertEqual(2, len(self.glance.downloads))
@@ -106,6 +122,37 @@ class LoadTest(driver_case.DriverCase):
             self.instance(image=image))
         self.assertEqual([image], self.glance.downloads)
         self.assertEqual(before, self.state())
+
+    def test_layer_that_has_to_be_read_twice(self):
+        image = self.glance.add(
+            uuids.zstd, corpus.zstd_layer_that_repeats_itself())
+        self.spawn(self.instance(image=image))
+        self.assertEqual([image] * 2, self.glance.downloads)
+        self.assertIn('Env', self._settings(image))
+
+    def test_what_the_image_declares_becomes_labels(self):
+        layers = [archives.busybox()]
+        image = self.glance.add(uuids.volumes, archives.save(
+            archives.config(layers, Cmd=['sh'], Volumes={'/data': {}},
+                            Healthcheck={'Test': ['CMD', 'true']}), layers))
+        self.driver.cache_image(self.context, image)
+        found = self._settings(image)
+        self.assertFalse(found.get('Volumes'))
+        self.assertFalse(found.get('Healthcheck'))
+        self.assertEqual('["/data"]', found['Labels'][names.LABEL_VOLUMES])
+        self.assertEqual(str(len(layers[0])),
+                         found['Labels'][names.LABEL_UNPACKED_BYTES])
+
+    def test_health_check_where_the_operator_allows_it(self):
+        self.flags(allow_healthcheck=True, group='docker')
+        layers = [archives.busybox()]
+        image = self.glance.add(uuids.health, archives.save(
+            archives.config(layers, Cmd=['sh'], Healthcheck={
+                'Test': ['CMD', 'true'], 'Interval': 1}), layers))
+        self.driver.cache_image(self.context, image)
+        self.assertEqual(
+            {'Test': ['CMD', 'true'], 'Interval': 10 ** 9},
+            self._settings(image)['Healthcheck'])
 
     def test_other_architecture(self):
         layers = [archives.busybox()]

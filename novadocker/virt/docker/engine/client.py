@@ -195,6 +195,18 @@ class DockerClient:
         self._engine.call(Request('PUT', _of(container, 'archive'),
                                   {'path': path}, tar))
 
+    def written_bytes(self, container: str) -> int:
+        """How much a commit would write, holes in sparse files included.
+
+        Engine API: GET /containers/{id}/json?size=1. An image store of
+        containerd's counts the blocks that files take instead, and leaves
+        the holes out.
+
+        :raises: NotFound
+        """
+        return wire.written_bytes(self._engine.call(
+            Request('GET', _of(container, 'json'), {'size': 1})))
+
     def path_exists(self, container: str, path: str) -> bool:
         """Whether there is anything at a path of a container, started or not.
 
@@ -210,18 +222,6 @@ class DockerClient:
         except exception.NotFound:
             return False
         return True
-
-    def written_bytes(self, container: str) -> int:
-        """How much a commit would write, holes in sparse files included.
-
-        Engine API: GET /containers/{id}/json?size=1. An image store of
-        containerd's counts the blocks that files take instead, and leaves
-        the holes out.
-
-        :raises: NotFound
-        """
-        return wire.written_bytes(self._engine.call(
-            Request('GET', _of(container, 'json'), {'size': 1})))
 
     # Images
 
