@@ -1694,6 +1694,15 @@ def giant_passwd_behind_climbing_link():
                    member('big', bytes(2 * MIB))))))
 
 
+@hostile('"a/big" is larger than')
+def giant_passwd_behind_link_below_link():
+    """It climbs from where it is, not from where it is said to be."""
+    return legacy(Image(
+        padded(tar(directory('a/b/'), symlink('d', '/a/b'),
+                   symlink('d/l', '../big'), member('a/big', bytes(2 * MIB)))),
+        padded(tar(symlink('etc/passwd', '/d/l')))))
+
+
 @hostile('"q/passwd" is larger than')
 def giant_passwd_below_link():
     return legacy(Image(padded(tar(

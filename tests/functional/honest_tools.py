@@ -150,10 +150,11 @@ class Workshop(fixtures.Fixture):
     @functools.cached_property
     def podman_image(self):
         """The name of an image in podman's storage."""
-        self.podman('load', '--quiet', '--input',
-                    self.copied('docker-archive'))
         name = 'localhost/it:1'
-        self.podman('tag', self.podman('images', '--quiet'), name)
+        loaded = self.path('named')
+        self.run('skopeo', 'copy', '--quiet', 'oci:%s:it' % self.layout,
+                 'docker-archive:%s:%s' % (loaded, name))
+        self.podman('load', '--quiet', '--input', loaded)
         return name
 
 

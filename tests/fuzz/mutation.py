@@ -32,11 +32,16 @@ try:
 except ImportError:  # Python < 3.14
     from backports import zstd
 
+from tests.honest import tars
+
 BLOCK = 512
 # From a layer to the config, the manifest and two indexes.
 _DEPTH = 5
 _PLAIN_ODDS = 0.15
 _MOST_EXPANDED = 4 << 20
+
+# pax, its global kind, and the long names of GNU tar.
+_EXTENDED = (b'x', b'g', b'L', b'K')
 
 Mutate = Callable[[bytes, int], bytes]
 
@@ -130,8 +135,9 @@ class Mutator:
         members, rest = parse(archive)
         if not members or chance.random() < _PLAIN_ODDS:
             return bytes(self._mutate(archive, max_size))
-        change = chance.choice((self._bytes, self._bytes, self._header,
-                                self._inside, self._inside, self._order))
+        change = chance.choice((
+            self._bytes, self._bytes, self._header, self._extended,
+            self._inside, self._inside, self._inside, self._order))
         names = change(members, chance)
         _rename(members, names)
         return joined(members, rest)[:max_size]
@@ -146,6 +152,20 @@ class Mutator:
         if chance.random() < _PLAIN_ODDS:
             return _replace(member, self._changed(member.data))
         return _replace(member, _packed(kind, self._changed(plain)))
+
+    def _extended(self, members, chance) -> dict[bytes, bytes]:
+        """A record of extended headers; half of the time all are whole."""
+        found = [one for one in members if one.header[156:157] in _EXTENDED]
+        if not found:
+            return self._bytes(members, chance)
+        member = chance.choice(found)
+        lines = member.data.split(b'\n')
+        place = chance.randrange(len(lines))
+        lines[place] = self._changed(lines[place])
+        if member.header[156:157] in b'xg' and chance.random() < 0.5:
+            lines = [tars.pax_record(line.partition(b' ')[2])[:-1]
+                     for line in lines if line] + [b'']
+        return _replace(member, b'\n'.join(lines))
 
     def _header(self, members, chance) -> dict[bytes, bytes]:
         member = chance.choice(members)
@@ -162,7 +182,8 @@ class Mutator:
         if not inner:
             return self._bytes(members, chance)
         chance.choice((self._header, self._header, self._bytes,
-                       self._order))(inner, chance)
+                       self._extended, self._extended, self._order))(
+            inner, chance)
         return _replace(member, _packed(kind, _mended(joined(inner, rest))))
 
     def _order(self, members, chance) -> dict[bytes, bytes]:

@@ -57,9 +57,9 @@ def _filled(data: bytes) -> bytes:
     return data + bytes(-len(data) % BLOCK)
 
 
-def pax_record(key: str, value: bytes) -> bytes:
-    """``"<length> <key>=<value>\\n"``; the length counts its own digits."""
-    rest = b' %s=%s\n' % (key.encode(), value)
+def pax_record(text: bytes) -> bytes:
+    """``"<length> <text>\n"``; the length counts its own digits."""
+    rest = b' %s\n' % text
     length = len(rest) + 1
     while len(b'%d' % length) + len(rest) != length:
         length += 1
@@ -69,7 +69,8 @@ def pax_record(key: str, value: bytes) -> bytes:
 def extended(name: str, records: Mapping[str, bytes],
              kind: bytes = tarfile.XHDTYPE) -> bytes:
     """An extended header with these records, under this name of its own."""
-    payload = b''.join(pax_record(*item) for item in records.items())
+    payload = b''.join(pax_record(key.encode() + b'=' + value)
+                       for key, value in records.items())
     info = tarfile.TarInfo(name[:100])
     info.type = kind
     info.size = len(payload)

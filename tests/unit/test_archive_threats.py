@@ -22,10 +22,12 @@ from tests.data import archives
 from tests.functional import test_archive_engine
 from tests.unit import test_archive
 from tests.unit import test_archive_fuzz
+from tests.unit import test_archive_links
 
 DOCUMENT = (pathlib.Path(__file__).parents[2] / 'doc' / 'source' /
             'threat-model.rst')
-MODULES = (test_archive, test_archive_fuzz, test_archive_engine)
+MODULES = (test_archive, test_archive_fuzz, test_archive_links,
+           test_archive_engine)
 
 
 def held_by():
