@@ -483,6 +483,20 @@ class ListingContract(Contract):
         self.assertEqual({LABEL: self.unique, 'x.y': 'a=b, "c"'}, row.labels)
         self.assertEqual(whole.labels, row.labels)
 
+    def test_row_names_the_owner_of_the_network(self):
+        owner = self.run_container()
+        joined = self.join(owner)
+        self.assertEqual({owner: '', joined: owner}, {
+            row.id: row.network_owner for row in self.list()})
+        # Also when that one is no more.
+        self.client.remove(owner)
+        row, = self.list()
+        self.assertEqual(owner, row.network_owner)
+
+    def test_newest_first(self):
+        made = [self.create() for _each in range(3)]
+        self.assertEqual(made[::-1], [row.id for row in self.list()])
+
     def test_several_labels(self):
         both = self.create(labels={'one': '1', 'two': '2'})
         self.create(labels={'one': '1'})

@@ -24,6 +24,7 @@ from oslo_utils.fixture import uuidsentinel as uuids
 from oslo_utils import units
 
 from novadocker.virt.docker import imagestore
+from novadocker.virt.docker import inventory
 from novadocker.virt.docker import names
 from tests.fakes import archives
 from tests.unit import driver_case
@@ -267,7 +268,7 @@ class SnapshotTest(driver_case.DriverCase):
         self.assertEqual(before, self.state())
 
     def test_no_container(self):
-        self.assertRaises(nova_exception.InstanceNotRunning, self._snapshot)
+        self.assertRaises(inventory.DiskLost, self._snapshot)
 
     def test_leftover_of_a_killed_process(self):
         self.spawn()

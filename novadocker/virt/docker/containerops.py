@@ -31,6 +31,7 @@ from novadocker import conf
 from novadocker.i18n import _
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
+from novadocker.virt.docker import inventory
 from novadocker.virt.docker import names
 from novadocker.virt.docker import rollback
 from novadocker.virt.docker import spec
@@ -52,7 +53,6 @@ _POWER_STATES = {
 
 # Nova keeps 255 characters of a fault, of which its own words take 70.
 _FAULT_LOG_BYTES = 110
-_LISTING_LIFETIME_S = 5.0
 _REMOVAL_TIMEOUT_S = 30.0
 _REMOVAL_POLL_S = 0.1
 
@@ -62,15 +62,15 @@ class ContainerOps:
     the stories call on
     """
 
-    def __init__(self, client, host, sandboxes, images, networks, metadata):
+    def __init__(self, client, host, containers, sandboxes, images, networks,
+                 metadata):
         self._client = client
         self._host = host
+        self._inventory = containers
         self._sandboxes = sandboxes
         self._images = images
         self._networks = networks
         self._metadata = metadata
-        self._listing: dict[str, model.ContainerSummary] = {}
-        self._listed_at = float('-inf')
 
     # Building up and tearing down
 
@@ -84,11 +84,12 @@ class ContainerOps:
             exceptions that Nova does not retry if no host could do better
         """
         spec.refuse_unsupported(instance, image_meta, block_device_info)
-        if self._find(instance):
+        if self.exists(instance):
             raise nova_exception.InstanceExists(name=instance.name)
         watch = timeutils.StopWatch()
-        with watch, _abort_if_hopeless(instance), self._images.held(
-                context, instance, image_meta) as image:
+        with watch, self._inventory.changing(instance), \
+                _abort_if_hopeless(instance), self._images.held(
+                    context, instance, image_meta) as image:
             with rollback.Rollback(instance) as undo:
                 sandbox, workload = self._create(
                     context, instance, image, undo)
@@ -109,10 +110,9 @@ class ContainerOps:
         properties = self._images.properties(context, instance)
         undo.push('remove metadata', self._metadata.remove, instance)
         binds = self._metadata.prepare(instance)
-        undo.push('remove sandbox', self._remove,
-                  names.sandbox(instance.uuid), instance)
+        undo.push('remove sandbox', self._remove_all_but_disk, instance)
         sandbox = self._sandboxes.create(instance, self._host.name)
-        undo.push('remove workload', self._remove_workload, instance)
+        undo.push('remove workload', self._remove_disk, instance)
         wanted = spec.workload(instance, self._host.name, image, properties,
                                sandbox, self._host.engine, binds)
         # Starting a sandbox is the longest step, as the kernel makes a
@@ -146,19 +146,19 @@ class ContainerOps:
 
         :param destroy_disks: False keeps the workload, stopped
         """
-        with rollback.each_step(instance) as step:
+        with self._inventory.changing(instance), \
+                rollback.each_step(instance) as step:
             if destroy_disks:
-                step('remove workload', self._remove_workload, instance)
+                step('remove workload', self._remove_disk, instance)
             else:
                 step('stop workload', self._stop_if_present, instance)
             step('unplug', self._networks.unplug_all, instance, network_info)
-            step('remove sandbox', self._remove,
-                 names.sandbox(instance.uuid), instance)
+            step('remove sandbox', self._remove_all_but_disk, instance)
             if destroy_disks:
                 step('remove metadata', self._metadata.remove, instance)
 
     def _stop_if_present(self, instance) -> None:
-        container = self._find(instance)
+        container = self._inventory.server(instance).workload
         if container:
             self._client.stop(container.id, 0)
 
@@ -167,13 +167,24 @@ class ContainerOps:
     def power_off(self, instance, timeout_s: int) -> None:
         """Ask the process to end, and kill it if it has not in time.
 
-        :raises: InstanceNotFound, InstancePowerOffFailure
+        A server whose container is gone is off; Nova asks for this before
+        it rebuilds one.
+
+        :raises: InstancePowerOffFailure, EngineUnavailable
         """
-        container = self._get(instance)
+        with self._inventory.changing(instance):
+            container = self._inventory.server(instance).workload
+            if container is not None:
+                self._stop(container, timeout_s)
+
+    def _stop(self, container: model.ContainerSummary,
+              timeout_s: int) -> None:
         try:
             if container.state == model.PAUSED:
                 self._client.unpause(container.id)
             self._client.stop(container.id, timeout_s)
+        except exception.EngineUnavailable:
+            raise
         except exception.EngineError as err:
             raise nova_exception.InstancePowerOffFailure(
                 reason=err.format_message()) from err
@@ -183,16 +194,17 @@ class ContainerOps:
 
         Nothing is removed if it fails.
 
-        :raises: InstanceNotFound
+        :raises: DiskLost
         """
-        container = self._get(instance)
-        sandbox = self._running_sandbox(instance, network_info)
-        container = self._in_sandbox(instance, container, sandbox)
-        self._networks.plug_all(instance, network_info, sandbox)
-        if container.state == model.PAUSED:
-            self._client.unpause(container.id)
-        else:
-            self._client.start(container.id)
+        with self._inventory.changing(instance):
+            container = self._inventory.workload(instance)
+            sandbox = self._running_sandbox(instance, network_info)
+            container = self._in_sandbox(instance, container, sandbox)
+            self._networks.plug_all(instance, network_info, sandbox)
+            if container.state == model.PAUSED:
+                self._client.unpause(container.id)
+            else:
+                self._client.start(container.id)
 
     def _running_sandbox(self, instance, network_info) -> model.Container:
         """The sandbox; where its namespace is lost, nothing is plugged.
@@ -201,11 +213,12 @@ class ContainerOps:
         ports, and on the userspace datapath it goes on to use the lost
         device even when another of its name is made.
         """
-        sandbox = self._sandboxes.find_running(instance)
+        server = self._inventory.server(instance)
+        sandbox = self._sandboxes.find_running(server)
         if sandbox is not None:
             return sandbox
         self._networks.unplug_all(instance, network_info)
-        return self._sandboxes.revive(instance, self._host.name)
+        return self._sandboxes.revive(instance, self._host.name, server)
 
     def reboot_soft(self, instance, network_info) -> None:
         """Stop as power_off does and start; else reboot hard."""
@@ -223,15 +236,14 @@ class ContainerOps:
     def reboot_hard(self, instance, network_info) -> None:
         """Kill, plug anew and start, whatever the state was.
 
-        :raises: InstanceNotFound if the workload and with it the server's
-            file system is gone
+        :raises: DiskLost
         """
         self.power_off(instance, 0)
         self._networks.unplug_all(instance, network_info)
         self.power_on(instance, network_info)
 
-    def _in_sandbox(self, instance, container: model.Container,
-                    sandbox: model.Container) -> model.Container:
+    def _in_sandbox(self, instance, container: model.ContainerSummary,
+                    sandbox: model.Container) -> model.ContainerSummary:
         """The workload as a member of this sandbox, losing nothing.
 
         The engine binds a workload to a sandbox for life. One whose sandbox
@@ -263,15 +275,17 @@ class ContainerOps:
 
     def pause(self, instance) -> None:
         """Freeze; harmless when frozen already."""
-        container = self._get(instance)
-        if container.state != model.PAUSED:
-            self._client.pause(container.id)
+        with self._inventory.changing(instance):
+            container = self._inventory.workload(instance)
+            if container.state != model.PAUSED:
+                self._client.pause(container.id)
 
     def unpause(self, instance) -> None:
         """Thaw; harmless when not frozen."""
-        container = self._get(instance)
-        if container.state == model.PAUSED:
-            self._client.unpause(container.id)
+        with self._inventory.changing(instance):
+            container = self._inventory.workload(instance)
+            if container.state == model.PAUSED:
+                self._client.unpause(container.id)
 
     # Networks
 
@@ -280,11 +294,11 @@ class ContainerOps:
 
         A stopped server gets its ports when it is started.
         """
-        container = self._find(instance)
-        if container is None or container.state not in (
+        server = self._inventory.server(instance)
+        if server.workload is None or server.workload.state not in (
                 model.RUNNING, model.PAUSED):
             return
-        sandbox = self._sandboxes.find_running(instance)
+        sandbox = self._sandboxes.find_running(server)
         if sandbox is not None:
             self._networks.plug_all(instance, network_info, sandbox)
 
@@ -300,65 +314,54 @@ class ContainerOps:
         :raises: InstanceNotFound; EngineUnavailable, so that a lost engine
             is not taken for lost servers
         """
-        found = self._cached(instance) if use_cache else None
+        found = self._inventory.server(instance, use_cache).workload
         if found is None:
-            found = self._get(instance)
+            raise nova_exception.InstanceNotFound(instance_id=instance.uuid)
         return hardware.InstanceInfo(
             state=_POWER_STATES[found.state], internal_id=found.id)
 
     def exists(self, instance) -> bool:
         """Whether the server's file system is on this host."""
-        return self._find(instance) is not None
+        return self._inventory.server(instance).workload is not None
 
     def list_names(self) -> list[str]:
         """Nova's names of the servers on this host, in any state."""
-        return sorted({row.labels[names.LABEL_NAME] for row in self._list()})
+        return sorted({container.labels[names.LABEL_NAME]
+                       for server in self._inventory.servers().values()
+                       for container in server.containers})
 
     def list_uuids(self) -> list[str]:
         """Servers with any container here, be it a sandbox left behind."""
-        return sorted({row.labels[names.LABEL_UUID] for row in self._list()})
+        return sorted(self._inventory.servers())
 
     def console_log(self, instance) -> bytes:
         """The end of what the server's process wrote.
 
-        :raises: InstanceNotFound
+        :raises: ConsoleNotAvailable
         """
-        return self._client.logs(self._get(instance).id, CONSOLE_LOG_BYTES)
+        try:
+            return self._client.logs(
+                self._inventory.workload(instance).id, CONSOLE_LOG_BYTES)
+        except (inventory.DiskLost, exception.NotFound) as err:
+            raise nova_exception.ConsoleNotAvailable(
+                err.format_message()) from err
 
-    def _list(self) -> list[model.ContainerSummary]:
-        return self._client.list_containers(
-            {names.LABEL_HOST: self._host.name})
-
-    def _cached(self, instance) -> model.ContainerSummary | None:
-        if time.monotonic() - self._listed_at > _LISTING_LIFETIME_S:
-            self._listing = {row.name: row for row in self._list()}
-            self._listed_at = time.monotonic()
-        return self._listing.get(names.workload(instance.uuid))
-
-    def _find(self, instance) -> model.Container | None:
-        """The workload; a container that only bears its name is none."""
-        container = self._client.find_container(
-            names.workload(instance.uuid))
-        return container if _is_of(container, instance) else None
-
-    def _get(self, instance) -> model.Container:
-        container = self._find(instance)
-        if container is None:
-            raise nova_exception.InstanceNotFound(instance_id=instance.uuid)
-        return container
-
-    def _remove_workload(self, instance) -> None:
-        container = self._find(instance)
+    def _remove_disk(self, instance) -> None:
+        container = self._inventory.server(instance).workload
         if container is None:
             return
-        self._remove(container.name, instance)
+        self._remove(container)
         self._images.remove_if_untagged(container.image_id)
 
-    def _remove(self, name: str, instance) -> None:
-        """Remove a container of the server's; "already gone" is success."""
-        container = self._client.find_container(name)
-        if not _is_of(container, instance):
-            return
+    def _remove_all_but_disk(self, instance) -> None:
+        server = self._inventory.server(instance)
+        with rollback.each_step(instance) as step:
+            for container in server.containers:
+                if container != server.workload:
+                    step('remove %s' % container.name, self._remove,
+                         container)
+
+    def _remove(self, container: model.ContainerSummary) -> None:
         try:
             self._client.remove(container.id)
         except exception.NotFound:
@@ -374,11 +377,6 @@ class ContainerOps:
                 raise exception.Conflict(reason=_(
                     'container %s is not removed in time') % container)
             time.sleep(_REMOVAL_POLL_S)
-
-
-def _is_of(container: model.Container | None, instance) -> bool:
-    return (container is not None and
-            container.labels.get(names.LABEL_UUID) == instance.uuid)
 
 
 @contextlib.contextmanager

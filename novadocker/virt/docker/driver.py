@@ -26,6 +26,7 @@ from novadocker.virt.docker.engine import client
 from novadocker.virt.docker import hostops
 from novadocker.virt.docker import imageops
 from novadocker.virt.docker import imagestore
+from novadocker.virt.docker import inventory
 from novadocker.virt.docker import metadataops
 from novadocker.virt.docker import networkops
 from novadocker.virt.docker import sandboxops
@@ -52,16 +53,18 @@ class DockerDriver(driver.ComputeDriver):
             timeout_s=CONF.docker.api_timeout,
             stream_timeout_s=CONF.docker.stream_timeout or None)
         self._host = hostops.HostOps(self._client)
+        self._inventory = inventory.Inventory(self._client, self._host)
         self._sandboxes = sandboxops.SandboxOps(self._client)
         store = imagestore.ImageStore()
         self._images = imageops.ImageOps(
             self._client, self._host, store)
         self._snapshots = snapshotops.SnapshotOps(
-            self._client, self._host, store)
+            self._client, self._host, self._inventory, store)
         self._networks = networkops.NetworkOps(virtapi)
         self._containers = containerops.ContainerOps(
-            self._client, self._host, self._sandboxes, self._images,
-            self._networks, metadataops.MetadataOps(self._client))
+            self._client, self._host, self._inventory, self._sandboxes,
+            self._images, self._networks,
+            metadataops.MetadataOps(self._client))
 
     # Service
 

@@ -27,6 +27,8 @@ LABEL_HOST = LABEL_PREFIX + 'host'
 LABEL_ROLE = LABEL_PREFIX + 'role'
 LABEL_IMAGE = LABEL_PREFIX + 'image'
 LABEL_FLAVOR = LABEL_PREFIX + 'flavor'
+# The id of the container whose place another takes.
+LABEL_REPLACES = LABEL_PREFIX + 'replaces'
 
 ROLE_WORKLOAD = 'workload'
 ROLE_SANDBOX = 'sandbox'

@@ -21,7 +21,6 @@ which the driver knows its containers.
 import contextlib
 
 from nova.compute import task_states
-from nova import exception as nova_exception
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
@@ -38,12 +37,14 @@ LOG = logging.getLogger(__name__)
 class SnapshotOps:
     """:param client: the engine's client
     :param host: HostOps
+    :param containers: the inventory of this host's
     :param store: ImageStore
     """
 
-    def __init__(self, client, host, store):
+    def __init__(self, client, host, containers, store):
         self._client = client
         self._host = host
+        self._inventory = containers
         self._store = store
 
     def snapshot(self, context, instance, image_id: str,
@@ -54,13 +55,9 @@ class SnapshotOps:
         image is removed whatever happens; on error Nova removes the record
         in Glance.
 
-        :raises: InstanceNotRunning if the server has no container
+        :raises: DiskLost if the server has no container
         """
-        container = self._client.find_container(
-            names.workload(instance.uuid))
-        if container is None:
-            raise nova_exception.InstanceNotRunning(
-                instance_id=instance.uuid)
+        container = self._inventory.workload(instance)
         watch = timeutils.StopWatch()
         with watch, self._committed(container) as committed:
             update_task_state(task_state=task_states.IMAGE_PENDING_UPLOAD)
@@ -80,7 +77,7 @@ class SnapshotOps:
             self._client.remove_image(image.id)
 
     @contextlib.contextmanager
-    def _committed(self, container: model.Container):
+    def _committed(self, container: model.ContainerSummary):
         image = self._client.commit(
             container.id, _labels(self._host.name),
             pause=container.state == model.RUNNING)

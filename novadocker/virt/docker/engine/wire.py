@@ -95,8 +95,6 @@ def twin(answer: Mapping, image: str, network_owner: str) -> dict:
 def container(answer: Mapping) -> model.Container:
     state = answer['State']
     config = answer['Config']
-    mode = answer['HostConfig'].get('NetworkMode') or ''
-    kind, _colon, owner = mode.partition(':')
     return model.Container(
         id=answer['Id'],
         name=answer['Name'].lstrip('/'),
@@ -109,10 +107,16 @@ def container(answer: Mapping) -> model.Container:
         oom_killed=bool(state.get('OOMKilled')),
         started_at=state.get('StartedAt') or '',
         tty=bool(config.get('Tty')),
-        network_owner=owner if kind == 'container' else '',
+        network_owner=_network_owner(answer),
         netns_path=_netns_path(answer),
         resolv_conf_path=answer.get('ResolvConfPath') or '',
         hosts_path=answer.get('HostsPath') or '')
+
+
+def _network_owner(answer: Mapping) -> str:
+    mode = answer['HostConfig'].get('NetworkMode') or ''
+    kind, _colon, owner = mode.partition(':')
+    return owner if kind == 'container' else ''
 
 
 def _netns_path(answer: Mapping) -> str:
@@ -128,7 +132,8 @@ def container_summary(row: Mapping) -> model.ContainerSummary:
         name=row['Names'][0].lstrip('/') if row['Names'] else '',
         state=row['State'],
         image_id=row['ImageID'],
-        labels=row['Labels'] or {})
+        labels=row['Labels'] or {},
+        network_owner=_network_owner(row))
 
 
 def demultiplexed(blocks: Iterable[bytes]) -> Iterator[bytes]:
