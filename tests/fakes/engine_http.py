@@ -531,7 +531,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_empty(204)
 
     def remove(self, reference):
-        self._engine.remove(reference, self._flag('force'))
+        self._engine.remove(reference, self._flag('force'),
+                            self._flag('v'))
         self.send_empty(204)
 
     def wait(self, reference):

@@ -267,7 +267,7 @@ class ContainerOps:
             undo.push('rename back', self._client.rename, container.id,
                       container.name)
             new = self._client.recreate(
-                container.id, container.name, image, sandbox.id)
+                container.id, container.name, image, sandbox.id, {})
         self._client.remove(container.id)
         return self._client.get_container(new)
 

@@ -115,15 +115,19 @@ class DockerClient:
         return answer['Id']
 
     def recreate(self, container: str, name: str, image: str,
-                 network_owner: str) -> str:
+                 network_owner: str, labels: Mapping[str, str]) -> str:
         """Create a twin of a container: another image, name and sandbox.
 
+        Its anonymous volumes go along: what is in them is in no image, and
+        the engine keeps them when one of the two is removed.
+
+        :param labels: added to the container's own
         :returns: the twin's id
         :raises: as create; NotFound for the container
         """
         with self._translated() as api:
-            config = wire.twin(
-                api.inspect_container(container), image, network_owner)
+            config = wire.twin(api.inspect_container(container), image,
+                               network_owner, labels)
             return api.create_container_from_config(config, name)['Id']
 
     def start(self, container: str) -> None:

@@ -77,7 +77,8 @@ def label_filter(labels: Mapping[str, str]) -> dict[str, list[str]]:
     return {'label': ['%s=%s' % item for item in labels.items()]}
 
 
-def twin(answer: Mapping, image: str, network_owner: str) -> dict:
+def twin(answer: Mapping, image: str, network_owner: str,
+         labels: Mapping[str, str]) -> dict:
     """What to POST to create another container like an inspected one.
 
     Host and domain name are those of the network's owner, and the engine
@@ -87,8 +88,12 @@ def twin(answer: Mapping, image: str, network_owner: str) -> dict:
     config = {key: value for key, value in answer['Config'].items()
               if key not in inherited}
     config['Image'] = image
+    config['Labels'] = {**(config.get('Labels') or {}), **labels}
     config['HostConfig'] = dict(
         answer['HostConfig'], NetworkMode='container:' + network_owner)
+    if any(mount['Type'] == 'volume' for mount in answer.get('Mounts') or ()):
+        # By name they would outlive the last container that has them.
+        config['HostConfig']['VolumesFrom'] = [answer['Id']]
     return config
 
 
