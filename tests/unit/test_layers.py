@@ -60,7 +60,7 @@ ROWS = (
      'novadocker.virt.docker.networkops'),
     ('novadocker.virt.docker.inventory',),
     ('novadocker.virt.docker.imageops',
-     'novadocker.virt.docker.sandboxops',
+     'novadocker.virt.docker.recovery', 'novadocker.virt.docker.sandboxops',
      'novadocker.virt.docker.snapshotops'),
     ('novadocker.virt.docker.containerops',),
     ('novadocker.virt.docker.driver',),

@@ -19,27 +19,40 @@ gone" for success. A start that fails never costs the user's data.
 
 from concurrent import futures
 import contextlib
-import time
+import typing
 
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova.compute import power_state
+from nova import context as nova_context
 from nova import exception as nova_exception
+from nova.network import model as network_model
+from nova import objects
 from nova.virt import hardware
 from novadocker import conf
 from novadocker.i18n import _
+from novadocker.virt.docker.engine import client
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
+from novadocker.virt.docker import hostops
+from novadocker.virt.docker import imageops
 from novadocker.virt.docker import inventory
+from novadocker.virt.docker import metadataops
 from novadocker.virt.docker import names
+from novadocker.virt.docker import networkops
+from novadocker.virt.docker import recovery
 from novadocker.virt.docker import rollback
+from novadocker.virt.docker import sandboxops
 from novadocker.virt.docker import spec
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
 CONSOLE_LOG_BYTES = 100 * 1024
+
+# Pairs of path and content.
+_Files = list[tuple[str, bytes]]
 
 _POWER_STATES = {
     model.CREATED: power_state.SHUTDOWN,
@@ -53,20 +66,22 @@ _POWER_STATES = {
 
 # Nova keeps 255 characters of a fault, of which its own words take 70.
 _FAULT_LOG_BYTES = 110
-_REMOVAL_TIMEOUT_S = 30.0
-_REMOVAL_POLL_S = 0.1
 
 
 class ContainerOps:
-    """:param host: HostOps; the other arguments likewise are the ops that
-    the stories call on
-    """
+    """The ops that the stories call on, and how what is lost comes back."""
 
-    def __init__(self, client, host, containers, sandboxes, images, networks,
-                 metadata):
-        self._client = client
+    def __init__(self, engine: client.DockerClient, host: hostops.HostOps,
+                 containers: inventory.Inventory,
+                 lost: recovery.Recovery,
+                 sandboxes: sandboxops.SandboxOps,
+                 images: imageops.ImageOps,
+                 networks: networkops.NetworkOps,
+                 metadata: metadataops.MetadataOps):
+        self._client = engine
         self._host = host
         self._inventory = containers
+        self._recovery = lost
         self._sandboxes = sandboxes
         self._images = images
         self._networks = networks
@@ -74,9 +89,13 @@ class ContainerOps:
 
     # Building up and tearing down
 
-    def spawn(self, context, instance, image_meta, injected_files,
-              admin_password, network_info, block_device_info,
-              power_on=True) -> None:
+    def spawn(self, context: nova_context.RequestContext,
+              instance: 'objects.Instance',
+              image_meta: 'objects.ImageMeta',
+              injected_files: _Files, admin_password: str | None,
+              network_info: network_model.NetworkInfo,
+              block_device_info: dict[str, typing.Any],
+              power_on: bool = True) -> None:
         """Create and start; on any error the host is as it was before.
 
         :param injected_files: pairs of path and content in bytes
@@ -84,9 +103,8 @@ class ContainerOps:
             exceptions that Nova does not retry if no host could do better
         """
         spec.refuse_unsupported(instance, image_meta, block_device_info)
-        if self.exists(instance):
-            raise nova_exception.InstanceExists(name=instance.name)
         watch = timeutils.StopWatch()
+        self._recovery.make_room(instance)
         with watch, self._inventory.changing(instance), \
                 _abort_if_hopeless(instance), self._images.held(
                     context, instance, image_meta) as image:
@@ -101,7 +119,9 @@ class ContainerOps:
                     self._check_alive(instance, workload)
         LOG.info('Spawned in %.2f s', watch.elapsed(), instance=instance)
 
-    def _create(self, context, instance, image, undo):
+    def _create(self, context: nova_context.RequestContext,
+                instance: 'objects.Instance', image: model.Image,
+                undo: rollback.Rollback) -> tuple[model.Container, str]:
         """The sandbox, running, and the id of the workload, not started.
 
         Neutron's answer is awaited when network_info is first looked at, so
@@ -121,13 +141,17 @@ class ContainerOps:
             workload = beside.submit(self._client.create, wanted)
             return self._sandboxes.start(sandbox), workload.result()
 
-    def _connect(self, instance, network_info, sandbox, undo) -> None:
+    def _connect(self, instance: 'objects.Instance',
+                 network_info: network_model.NetworkInfo,
+                 sandbox: model.Container,
+                 undo: rollback.Rollback) -> None:
         undo.push('unplug', self._networks.unplug_all, instance,
                   network_info)
         with self._networks.wait_until_wired(instance, network_info):
             self._networks.plug_all(instance, network_info, sandbox)
 
-    def _check_alive(self, instance, workload: str) -> None:
+    def _check_alive(self, instance: 'objects.Instance',
+                     workload: str) -> None:
         grace_s = CONF.docker.start_grace_period
         if not grace_s:
             return
@@ -141,7 +165,9 @@ class ContainerOps:
                      'log ends: %(log)s') % {
                          'code': exit_code, 'log': _one_line(log)})
 
-    def destroy(self, instance, network_info, destroy_disks=True) -> None:
+    def destroy(self, instance: 'objects.Instance',
+                network_info: network_model.NetworkInfo,
+                destroy_disks: bool = True) -> None:
         """Idempotent; one failed step does not keep the others from running.
 
         :param destroy_disks: False keeps the workload, stopped
@@ -155,16 +181,19 @@ class ContainerOps:
             step('unplug', self._networks.unplug_all, instance, network_info)
             step('remove sandbox', self._remove_all_but_disk, instance)
             if destroy_disks:
+                step('remove images', self._recovery.remove_disk_images,
+                     instance)
                 step('remove metadata', self._metadata.remove, instance)
 
-    def _stop_if_present(self, instance) -> None:
+    def _stop_if_present(self, instance: 'objects.Instance') -> None:
         container = self._inventory.server(instance).workload
         if container:
             self._client.stop(container.id, 0)
 
     # Power
 
-    def power_off(self, instance, timeout_s: int) -> None:
+    def power_off(self, instance: 'objects.Instance',
+                  timeout_s: int) -> None:
         """Ask the process to end, and kill it if it has not in time.
 
         A server whose container is gone is off; Nova asks for this before
@@ -189,7 +218,8 @@ class ContainerOps:
             raise nova_exception.InstancePowerOffFailure(
                 reason=err.format_message()) from err
 
-    def power_on(self, instance, network_info) -> None:
+    def power_on(self, instance: 'objects.Instance',
+                 network_info: network_model.NetworkInfo) -> None:
         """Plug and start; harmless when the server runs already.
 
         Nothing is removed if it fails.
@@ -197,30 +227,33 @@ class ContainerOps:
         :raises: DiskLost
         """
         with self._inventory.changing(instance):
-            container = self._inventory.workload(instance)
-            sandbox = self._running_sandbox(instance, network_info)
-            container = self._in_sandbox(instance, container, sandbox)
+            server = self._recovery.settled(instance)
+            container = server.disk
+            sandbox = self._running_sandbox(instance, network_info, server)
+            container = self._recovery.bound(instance, container, sandbox)
             self._networks.plug_all(instance, network_info, sandbox)
             if container.state == model.PAUSED:
                 self._client.unpause(container.id)
             else:
                 self._client.start(container.id)
 
-    def _running_sandbox(self, instance, network_info) -> model.Container:
+    def _running_sandbox(self, instance: 'objects.Instance',
+                         network_info: network_model.NetworkInfo,
+                         server: inventory.Server) -> model.Container:
         """The sandbox; where its namespace is lost, nothing is plugged.
 
         The veths went with the namespace, but Open vSwitch keeps their
         ports, and on the userspace datapath it goes on to use the lost
         device even when another of its name is made.
         """
-        server = self._inventory.server(instance)
         sandbox = self._sandboxes.find_running(server)
         if sandbox is not None:
             return sandbox
         self._networks.unplug_all(instance, network_info)
         return self._sandboxes.revive(instance, self._host.name, server)
 
-    def reboot_soft(self, instance, network_info) -> None:
+    def reboot_soft(self, instance: 'objects.Instance',
+                    network_info: network_model.NetworkInfo) -> None:
         """Stop as power_off does and start; else reboot hard."""
         try:
             self.power_off(instance, CONF.shutdown_timeout)
@@ -233,7 +266,8 @@ class ContainerOps:
                         instance=instance)
             self.reboot_hard(instance, network_info)
 
-    def reboot_hard(self, instance, network_info) -> None:
+    def reboot_hard(self, instance: 'objects.Instance',
+                    network_info: network_model.NetworkInfo) -> None:
         """Kill, plug anew and start, whatever the state was.
 
         :raises: DiskLost
@@ -242,73 +276,65 @@ class ContainerOps:
         self._networks.unplug_all(instance, network_info)
         self.power_on(instance, network_info)
 
-    def _in_sandbox(self, instance, container: model.ContainerSummary,
-                    sandbox: model.Container) -> model.ContainerSummary:
-        """The workload as a member of this sandbox, losing nothing.
-
-        The engine binds a workload to a sandbox for life. One whose sandbox
-        was removed by hand is made again from its own file system.
-        """
-        if container.network_owner == sandbox.id:
-            return container
-        LOG.warning('The sandbox that the server was bound to is gone; '
-                    'moving its file system to a new container',
-                    instance=instance)
-        return self._rebind(instance, container, sandbox)
-
-    def _rebind(self, instance, container, sandbox) -> model.Container:
-        image = self._client.commit(container.id, {})
-        replaced = names.workload(instance.uuid) + '-replaced'
-        with rollback.Rollback(instance) as undo:
-            undo.push('remove committed image', self._client.remove_image,
-                      image)
-            self._client.stop(container.id, 0)
-            self._client.rename(container.id, replaced)
-            undo.push('rename back', self._client.rename, container.id,
-                      container.name)
-            new = self._client.recreate(
-                container.id, container.name, image, sandbox.id, {})
-        self._client.remove(container.id)
-        return self._client.get_container(new)
-
     # Pause
 
-    def pause(self, instance) -> None:
-        """Freeze; harmless when frozen already."""
+    def pause(self, instance: 'objects.Instance') -> None:
+        """Freeze; harmless when frozen already.
+
+        :raises: DiskLost
+        """
         with self._inventory.changing(instance):
-            container = self._inventory.workload(instance)
+            container = self._inventory.server(instance).disk
             if container.state != model.PAUSED:
                 self._client.pause(container.id)
 
-    def unpause(self, instance) -> None:
-        """Thaw; harmless when not frozen."""
+    def unpause(self, instance: 'objects.Instance') -> None:
+        """Thaw; harmless when not frozen.
+
+        :raises: DiskLost
+        """
         with self._inventory.changing(instance):
-            container = self._inventory.workload(instance)
+            container = self._inventory.server(instance).disk
             if container.state == model.PAUSED:
                 self._client.unpause(container.id)
 
     # Networks
 
-    def plug(self, instance, network_info) -> None:
+    def plug(self, instance: 'objects.Instance',
+             network_info: network_model.NetworkInfo) -> None:
         """Plug the ports of a server that runs; nothing for a stopped one.
 
         A stopped server gets its ports when it is started.
+
+        :raises: VirtualInterfacePlugException, the only one that leaves
+            nova-compute's start to the other servers
         """
-        server = self._inventory.server(instance)
-        if server.workload is None or server.workload.state not in (
-                model.RUNNING, model.PAUSED):
-            return
-        sandbox = self._sandboxes.find_running(server)
+        try:
+            sandbox = self._sandbox_in_use(instance)
+        except exception.EngineError as err:
+            raise nova_exception.VirtualInterfacePlugException(
+                _('Cannot plug the ports of the server: %s') %
+                err.format_message()) from err
         if sandbox is not None:
             self._networks.plug_all(instance, network_info, sandbox)
 
-    def unplug(self, instance, network_info) -> None:
+    def _sandbox_in_use(self, instance: 'objects.Instance') -> (
+            model.Container | None):
+        server = self._inventory.server(instance)
+        if server.workload is None or server.workload.state not in (
+                model.RUNNING, model.PAUSED):
+            return None
+        return self._sandboxes.find_running(server)
+
+    def unplug(self, instance: 'objects.Instance',
+               network_info: network_model.NetworkInfo) -> None:
         """Idempotent."""
         self._networks.unplug_all(instance, network_info)
 
     # Looking
 
-    def info(self, instance, use_cache: bool) -> hardware.InstanceInfo:
+    def info(self, instance: 'objects.Instance',
+             use_cache: bool) -> hardware.InstanceInfo:
         """Power state; from a list a few seconds old if ``use_cache``.
 
         :raises: InstanceNotFound; EngineUnavailable, so that a lost engine
@@ -320,7 +346,7 @@ class ContainerOps:
         return hardware.InstanceInfo(
             state=_POWER_STATES[found.state], internal_id=found.id)
 
-    def exists(self, instance) -> bool:
+    def exists(self, instance: 'objects.Instance') -> bool:
         """Whether the server's file system is on this host."""
         return self._inventory.server(instance).workload is not None
 
@@ -334,49 +360,33 @@ class ContainerOps:
         """Servers with any container here, be it a sandbox left behind."""
         return sorted(self._inventory.servers())
 
-    def console_log(self, instance) -> bytes:
+    def console_log(self, instance: 'objects.Instance') -> bytes:
         """The end of what the server's process wrote.
 
         :raises: ConsoleNotAvailable
         """
         try:
             return self._client.logs(
-                self._inventory.workload(instance).id, CONSOLE_LOG_BYTES)
+                self._inventory.server(instance).disk.id, CONSOLE_LOG_BYTES)
         except (inventory.DiskLost, exception.NotFound) as err:
             raise nova_exception.ConsoleNotAvailable(
                 err.format_message()) from err
 
-    def _remove_disk(self, instance) -> None:
-        container = self._inventory.server(instance).workload
-        if container is None:
-            return
-        self._remove(container)
-        self._images.remove_if_untagged(container.image_id)
+    def _remove_disk(self, instance: 'objects.Instance') -> None:
+        # Oldest first: without what replaces it, one would be the disk.
+        with rollback.each_step(instance) as step:
+            for container in reversed(
+                    self._inventory.server(instance).workloads):
+                step('remove %s' % container.name, self._recovery.remove,
+                     container)
 
-    def _remove_all_but_disk(self, instance) -> None:
+    def _remove_all_but_disk(self, instance: 'objects.Instance') -> None:
         server = self._inventory.server(instance)
         with rollback.each_step(instance) as step:
             for container in server.containers:
                 if container != server.workload:
-                    step('remove %s' % container.name, self._remove,
-                         container)
-
-    def _remove(self, container: model.ContainerSummary) -> None:
-        try:
-            self._client.remove(container.id)
-        except exception.NotFound:
-            return
-        except exception.Conflict:
-            self._wait_until_removed(container.id)
-
-    def _wait_until_removed(self, container: str) -> None:
-        """See a removal through that somebody else began."""
-        deadline = time.monotonic() + _REMOVAL_TIMEOUT_S
-        while self._client.find_container(container):
-            if time.monotonic() > deadline:
-                raise exception.Conflict(reason=_(
-                    'container %s is not removed in time') % container)
-            time.sleep(_REMOVAL_POLL_S)
+                    step('remove %s' % container.name,
+                         self._recovery.remove, container)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ from novadocker.virt.docker import imagestore
 from novadocker.virt.docker import inventory
 from novadocker.virt.docker import metadataops
 from novadocker.virt.docker import networkops
+from novadocker.virt.docker import recovery
 from novadocker.virt.docker import sandboxops
 from novadocker.virt.docker import snapshotops
 
@@ -54,6 +55,7 @@ class DockerDriver(driver.ComputeDriver):
             stream_timeout_s=CONF.docker.stream_timeout or None)
         self._host = hostops.HostOps(self._client)
         self._inventory = inventory.Inventory(self._client, self._host)
+        self._recovery = recovery.Recovery(self._client, self._inventory)
         self._sandboxes = sandboxops.SandboxOps(self._client)
         store = imagestore.ImageStore()
         self._images = imageops.ImageOps(
@@ -62,8 +64,8 @@ class DockerDriver(driver.ComputeDriver):
             self._client, self._host, self._inventory, store)
         self._networks = networkops.NetworkOps(virtapi)
         self._containers = containerops.ContainerOps(
-            self._client, self._host, self._inventory, self._sandboxes,
-            self._images, self._networks,
+            self._client, self._host, self._inventory, self._recovery,
+            self._sandboxes, self._images, self._networks,
             metadataops.MetadataOps(self._client))
 
     # Service
@@ -194,6 +196,7 @@ class DockerDriver(driver.ComputeDriver):
 
     def manage_image_cache(self, context, all_instances):
         self._images.prune(all_instances)
+        self._recovery.sweep(all_instances)
 
     # Refused. NotImplementedError would leave the server in ERROR.
 

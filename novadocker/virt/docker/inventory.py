@@ -61,9 +61,30 @@ class Server:
         Amid a replacement there are two, of which the new one says what it
         replaces; it was made complete.
         """
-        found = self._of_role(names.ROLE_WORKLOAD)
+        found = self.workloads
         replaced = {each.labels.get(names.LABEL_REPLACES) for each in found}
         return next((each for each in found if each.id not in replaced), None)
+
+    @property
+    def workloads(self) -> tuple[model.ContainerSummary, ...]:
+        """The workload, and what it replaces."""
+        return self._of_role(names.ROLE_WORKLOAD)
+
+    @property
+    def disk(self) -> model.ContainerSummary:
+        """The workload, where nothing can be done without.
+
+        :raises: DiskLost
+        """
+        found = self.workload
+        if found is None:
+            raise DiskLost(uuid=self.uuid)
+        return found
+
+    @property
+    def unborn(self) -> bool:
+        """Whether no container of it ever ran, so that nothing is in any."""
+        return all(each.state == model.CREATED for each in self.containers)
 
     @property
     def sandbox(self) -> model.ContainerSummary | None:
@@ -78,13 +99,13 @@ class Server:
     def surplus(self) -> tuple[model.ContainerSummary, ...]:
         """What was replaced, or made twice, and is not removed yet."""
         return tuple(
-            each for role in (names.ROLE_WORKLOAD, names.ROLE_SANDBOX)
-            for each in self._of_role(role)
+            each for each in (*self.workloads,
+                              *self._of_role(names.ROLE_SANDBOX))
             if each not in (self.workload, self.sandbox))
 
-    def _of_role(self, role: str) -> list[model.ContainerSummary]:
-        return [each for each in self.containers
-                if each.labels.get(names.LABEL_ROLE) == role]
+    def _of_role(self, role: str) -> tuple[model.ContainerSummary, ...]:
+        return tuple(each for each in self.containers
+                     if each.labels.get(names.LABEL_ROLE) == role)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,28 +136,18 @@ class Inventory:
             will do, though never one from before a verb of ours
         """
         known = self._known(instance.uuid) if use_cache else None
-        return known or Server(instance.uuid, tuple(self._rows(
-            {names.LABEL_UUID: instance.uuid})))
+        return known or Server(instance.uuid, tuple(
+            self._client.list_containers(self.labels(instance))))
 
     def servers(self) -> dict[str, Server]:
         """All servers of this host by uuid, in one call."""
         found: dict[str, list[model.ContainerSummary]] = {}
-        for row in self._rows({}):
+        for row in self._client.list_containers(
+                {names.LABEL_HOST: self._host.name}):
             if names.LABEL_UUID in row.labels:
                 found.setdefault(row.labels[names.LABEL_UUID], []).append(row)
         return {uuid: Server(uuid, tuple(rows))
                 for uuid, rows in found.items()}
-
-    def workload(self, instance: 'objects.Instance') -> (
-            model.ContainerSummary):
-        """The container whose file system is the server's disk.
-
-        :raises: DiskLost
-        """
-        found = self.server(instance).workload
-        if found is None:
-            raise DiskLost(uuid=instance.uuid)
-        return found
 
     @contextlib.contextmanager
     def changing(self, instance: 'objects.Instance') -> Iterator[None]:
@@ -147,9 +158,10 @@ class Inventory:
             with self._lock:
                 self._changed[instance.uuid] = time.monotonic()
 
-    def _rows(self, labels: dict[str, str]) -> list[model.ContainerSummary]:
-        return self._client.list_containers(
-            {names.LABEL_HOST: self._host.name, **labels})
+    def labels(self, instance: 'objects.Instance') -> dict[str, str]:
+        """What the server's containers carry here, and images of them."""
+        return {names.LABEL_HOST: self._host.name,
+                names.LABEL_UUID: instance.uuid}
 
     def _known(self, uuid: str) -> Server | None:
         """None where the cached list cannot tell."""

@@ -54,6 +54,14 @@ def sandbox(instance_uuid: str) -> str:
     return 'nova-%s-sandbox' % instance_uuid
 
 
+def replacement(instance_uuid: str, replaced: str) -> str:
+    """Name of a workload until the container that it replaces is gone.
+
+    :param replaced: that container's id
+    """
+    return 'nova-%s-%s' % (instance_uuid, replaced[:12])
+
+
 def netns_link(instance_uuid: str) -> str:
     """Path that makes the namespace visible to ``ip netns``."""
     return '%s/nova-%s' % (NETNS_DIRECTORY, instance_uuid)

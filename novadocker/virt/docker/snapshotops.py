@@ -57,7 +57,7 @@ class SnapshotOps:
 
         :raises: DiskLost if the server has no container
         """
-        container = self._inventory.workload(instance)
+        container = self._inventory.server(instance).disk
         watch = timeutils.StopWatch()
         with watch, self._committed(container) as committed:
             update_task_state(task_state=task_states.IMAGE_PENDING_UPLOAD)
