@@ -24,7 +24,7 @@ from oslo_utils import units
 
 from benchmarks import measure
 from benchmarks import servers
-from novadocker.virt.docker import client as docker_client
+from novadocker.virt.docker.engine import client as docker_client
 from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import names
 from tests.fakes import archives

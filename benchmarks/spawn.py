@@ -23,7 +23,7 @@ from nova import objects
 from benchmarks import measure
 from benchmarks import servers
 from novadocker import conf
-from novadocker.virt.docker import client as docker_client
+from novadocker.virt.docker.engine import client as docker_client
 from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import names
 from novadocker.virt.docker import spec

@@ -73,7 +73,7 @@ class _Stages:
 
     def _sanitised(self, data: Iterable[bytes]) -> Iterator[bytes]:
         return archive.sanitise(data, self._image.tag, archive.Limits(),
-                                archive.Result())
+                                archive.Rules())
 
     def _hash(self, algorithm: str) -> None:
         digest = hashlib.new(algorithm)

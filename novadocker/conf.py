@@ -15,6 +15,7 @@
 import itertools
 
 from oslo_config import cfg
+from oslo_config import types
 
 import nova.conf
 
@@ -133,6 +134,21 @@ Possible values:
 * A fraction of a second catches wrong commands and missing files, a few
   seconds most wrong configurations.
 """),
+    cfg.ListOpt(
+        'dns_servers', item_type=types.IPAddress(), default=[],
+        help="""
+Name servers of servers for whose subnets Neutron names none.
+
+A virtual machine would hear of some by DHCP all the same. ML2/OVN tells
+those of Neutron's option ``[ovn] dns_servers``, which cannot be seen from
+here: give the same list. Where ML2/OVS runs DHCP agents, a server gets the
+agent's address, as by DHCP, and this option is not asked.
+
+Possible values:
+
+* List of IPv4 and IPv6 addresses, divided by commas.
+* Empty (default): such servers resolve no name but their own.
+"""),
     cfg.BoolOpt(
         'metadata_as_environment', default=True,
         help="""
@@ -207,6 +223,22 @@ Possible values:
 * Unset (default): the driver makes the image itself, on x86_64 and aarch64.
 * Name of an image that the engine has already, for machines of another
   kind, such as ``pause:3.9``. It is never downloaded.
+"""),
+    cfg.BoolOpt(
+        'allow_healthcheck', default=False,
+        help="""
+Keep the health check that an image declares.
+
+The engine runs the command of a health check inside the server again and
+again, for as long as the server lives: its processes are the engine's own
+work, which the limits of the server do not bound. Nova shows no health.
+
+Possible values:
+
+* False (default): images are loaded without their health checks.
+* True: health checks are kept. Intervals and timeouts are at least 1 second
+  and at most 24 hours, whatever the image says. Images that are loaded
+  already stay as they are.
 """),
     cfg.StrOpt(
         'shared_directory',

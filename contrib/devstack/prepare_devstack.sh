@@ -176,8 +176,8 @@ apply_driver() {
 
 apply_filters() {
     local file=$NOVA_CONF_DIR/rootwrap.d/docker.filters
-    if cmp -s "$NOVA_DOCKER_DIR/etc/nova/rootwrap.d/docker.filters" "$file"
-    then
+    local ours=$NOVA_DOCKER_DIR/etc/nova/rootwrap.d/docker.filters
+    if cmp -s "$ours" "$file"; then
         return
     fi
     install_nova_docker_filters
@@ -186,10 +186,8 @@ apply_filters() {
 
 apply_container_format() {
     local old where=$GLANCE_API_CONF
-    if [[ ! -e $GLANCE_API_CONF ]] ||
-        ! nova_docker_allow_format "$GLANCE_API_CONF"; then
-        return 0
-    fi
+    [[ -e $GLANCE_API_CONF ]] || return 0
+    nova_docker_allow_format "$GLANCE_API_CONF" || return 0
     old=${NOVA_DOCKER_OLD_FORMATS:-(not set)}
     changed "$GLANCE_API_CONF: docker among container_formats" \
         "set [image_format] container_formats in $where back to: $old"

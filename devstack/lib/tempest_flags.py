@@ -20,8 +20,7 @@ from nova.virt import driver as nova_driver
 
 import novadocker.virt.docker
 
-# Options of [compute-feature-enabled], and the method that earns each. The
-# serial console is DevStack's to switch on, with its proxy.
+# Options of [compute-feature-enabled], and the method that earns each.
 EARNED = {
     'change_password': 'set_admin_password',
     'cold_migration': 'migrate_disk_and_power_off',
@@ -62,6 +61,9 @@ def flags(driver):
         yield 'compute-feature-enabled', option, implements(driver, method)
     for option in REFUSED:
         yield 'compute-feature-enabled', option, False
+    # DevStack's to switch on, with its proxy.
+    if not implements(driver, 'get_serial_console'):
+        yield 'compute-feature-enabled', 'serial_console', False
     if not implements(driver, 'attach_volume'):
         yield 'service_available', 'cinder', False
 

@@ -16,9 +16,10 @@ A library of its own, bytes to bytes: it knows neither Nova nor an engine.
 ``sanitise`` is the one way in.
 """
 
-from novadocker.archive.rewriter import Limits
-from novadocker.archive.rewriter import Result
+from novadocker.archive.contents import Limits
+from novadocker.archive.imageconfig import Rules
 from novadocker.archive.rewriter import sanitise
 from novadocker.archive.words import ArchiveError
+from novadocker.archive.words import ReadAgain
 
-__all__ = ('ArchiveError', 'Limits', 'Result', 'sanitise')
+__all__ = ('ArchiveError', 'Limits', 'ReadAgain', 'Rules', 'sanitise')

@@ -21,6 +21,7 @@ from concurrent import futures
 import hashlib
 import threading
 
+_Batch = list[bytes | memoryview]
 # Large enough to make handing over cheap, small beside the memory limit.
 _BATCH_BYTES = 1024 * 1024
 # A stream that waits for every batch leaves a core idle meanwhile.
@@ -39,15 +40,15 @@ class Digest:
 
     def __init__(self, algorithm: str):
         self._digest = hashlib.new(algorithm)
-        self._batch: list[bytes] = []
+        self._batch: _Batch = []
         self._batch_bytes = 0
         self._room = threading.Semaphore(_MOST_WAITING)
         self._lock = threading.Lock()
         # Both under the lock; a thread hashes until none is waiting.
-        self._waiting: collections.deque[list[bytes]] = collections.deque()
-        self._hashing: futures.Future | None = None
+        self._waiting: collections.deque[_Batch] = collections.deque()
+        self._hashing: futures.Future[None] | None = None
 
-    def update(self, block: bytes) -> None:
+    def update(self, block: bytes | memoryview) -> None:
         self._batch.append(block)
         self._batch_bytes += len(block)
         if self._batch_bytes >= _BATCH_BYTES:
@@ -76,7 +77,7 @@ class Digest:
             for block in batch:
                 self._digest.update(block)
 
-    def _next_batch(self) -> list[bytes] | None:
+    def _next_batch(self) -> _Batch | None:
         with self._lock:
             if not self._waiting:
                 self._hashing = None

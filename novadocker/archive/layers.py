@@ -18,20 +18,25 @@ them. So whatever the engine must not meet when it unpacks them, or when it
 starts a container on the result, has to be found here.
 """
 
-import array
 from collections.abc import Generator
+import re
 
+from novadocker.archive import seen
 from novadocker.archive import tar
+from novadocker.archive import userfiles
 from novadocker.archive import words
 from novadocker.i18n import _
 
-# The engine opens these inside the container's file system, from the host.
-_OPENED_BY_ENGINE = (b'passwd', b'group')
-_MOST_SPECIAL_FILES = 10_000
-_LONGEST_CHAIN = 64
 _MOST_PADDING = 1024 * 1024
+_MOST_OPAQUE = 4096
+_OPAQUE = b'.wh..wh..opq'
 # Names that would make a whiteout remove the directory it is in.
 _BAD_WHITEOUTS = (b'.wh.', b'.wh..', b'.wh...')
+# What the runtime mounts on before it enters the container's root. Links
+# elsewhere are followed within the root.
+_MOUNT_POINTS = (b'dev', b'proc', b'sys')
+# Names that are no plain paths, and some that are.
+_ODD_SPELLING = re.compile(rb'^[./]|/[/.]|/\Z')
 
 
 class Budget:
@@ -42,6 +47,7 @@ class Budget:
         self._max_members = max_members
         self._bytes = 0
         self._members = 0
+        self._opaque = 0
 
     def spend_bytes(self, count: int) -> None:
         self._bytes += count
@@ -56,59 +62,13 @@ class Budget:
             raise words.refusal(_(
                 'the layers hold more than %d files') % self._max_members)
 
-
-class SpecialFiles:
-    """FIFOs and devices, and whether the engine could be led to open one.
-
-    To run a container the engine opens /etc/passwd and /etc/group. A FIFO
-    there blocks the engine's start, and then its removal, of the container;
-    a device is opened with the rights of the host. Symbolic links, hard
-    links and later layers can put one there under many names, but none of
-    them changes the last part of a name without being a link itself. So the
-    last parts of links and of their targets are enough to tell which special
-    files can be reached: too many in theory, none too few. They are kept as
-    hashes, 16 bytes a link.
-    """
-
-    def __init__(self):
-        self._links = array.array('q')
-        self._names: dict[int, str] = {}
-
-    def add_link(self, name: bytes, target: bytes) -> None:
-        """Remember a link; ``target`` is its path from the root."""
-        if target:
-            self._links.append(hash(_last(name)))
-            self._links.append(hash(_last(target)))
-
-    def add_special(self, name: bytes) -> None:
-        if len(self._names) >= _MOST_SPECIAL_FILES:
+    def spend_opaque(self) -> None:
+        """For each of them an engine may walk through a whole directory."""
+        self._opaque += 1
+        if self._opaque > _MOST_OPAQUE:
             raise words.refusal(_(
-                'the layers hold too many FIFOs and devices'))
-        self._names[hash(_last(name))] = words.shown(name)
-
-    def check(self) -> None:
-        """Refuse an image whose user database is a special file."""
-        if not self._names:
-            return
-        reached = self._reached()
-        for key, name in self._names.items():
-            if key in reached:
-                raise words.refusal(_(
-                    'member %s of a layer is a FIFO or a device where the '
-                    'engine may open it as /etc/passwd or /etc/group') %
-                    name)
-
-    def _reached(self) -> set[int]:
-        reached = {hash(name) for name in _OPENED_BY_ENGINE}
-        for _pass in range(_LONGEST_CHAIN):
-            before = len(reached)
-            for index in range(0, len(self._links), 2):
-                if self._links[index] in reached:
-                    reached.add(self._links[index + 1])
-            if before == len(reached):
-                return reached
-        raise words.refusal(_('the links of the layers form too long a '
-                              'chain'))
+                'the layers hold more than %d opaque whiteouts') %
+                _MOST_OPAQUE)
 
 
 class LayerScan:
@@ -118,17 +78,20 @@ class LayerScan:
     layer's digest tells whether it is whole.
     """
 
-    def __init__(self, what: str, budget: Budget, special: SpecialFiles):
+    def __init__(self, what: str, budget: Budget,
+                 user_files: userfiles.UserFiles):
         self._what = what
         self._budget = budget
-        self._special = special
+        self._user_files = user_files
+        self._names = seen.Seen()
+        self._links = seen.Seen()
         self._view = memoryview(b'')
         self._partial = bytearray()
         self._between_members = True
         self._run = self._members()
         next(self._run)
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, piece: tar.Data) -> None:
         self._budget.spend_bytes(len(piece))
         self._view = memoryview(piece)
         self._run.send(None)
@@ -152,12 +115,14 @@ class LayerScan:
             self._budget.spend_member()
             if header.kind in tar.EXTENDED_KINDS:
                 extended.add(header, (yield from self._payload(header)))
+                if header.kind == tar.PAX_GLOBAL:
+                    self._check_new(header.name)
                 continue
             self._check(extended.apply(header))
             yield from self._skip(header.data_size + header.padding)
         yield from self._end()
 
-    def _payload(self, header) -> Generator[None, None, bytes]:
+    def _payload(self, header: tar.Header) -> Generator[None, None, bytes]:
         if header.size > tar.MAX_EXTENDED:
             raise self._refusal(_('it has an extended header of %d bytes') %
                                 header.size)
@@ -197,38 +162,85 @@ class LayerScan:
         if b'..' in name and b'..' in name.split(b'/'):
             raise self._refusal(_('member %s leads out of its directory') %
                                 words.shown(name))
-        if b'.wh.' in name and _last(name) in _BAD_WHITEOUTS:
-            raise self._refusal(_('the whiteout %s names no file') %
-                                words.shown(name))
-        if header.kind in (tar.FILE, tar.DIRECTORY):
-            return
-        if header.kind in tar.LINK_KINDS:
-            self._check_link(header)
+        path = self._check_new(name)
+        if b'.wh.' in name:
+            self._check_whiteout(path)
+        if header.kind == tar.FILE:
+            if header.size > userfiles.LARGEST:
+                self._user_files.add_large(name)
+        elif header.kind in tar.LINK_KINDS:
+            self._check_link(header, path)
         elif header.kind in tar.SPECIAL_KINDS:
-            self._special.add_special(name)
-        else:
+            self._user_files.add_special(name)
+        elif header.kind != tar.DIRECTORY:
             raise self._refusal(_('member %(name)s is %(kind)s') % {
                 'name': words.shown(name),
                 'kind': tar.kind_name(header.kind)})
 
-    def _check_link(self, header: tar.Header) -> None:
+    def _check_new(self, name: bytes) -> bytes:
+        """The plain path; engines take each of a layer's only once."""
+        path = _plain(name)
+        if not self._names.add(path):
+            raise self._refusal(_('it has two members named %s') %
+                                words.shown(path))
+        return path
+
+    def _check_whiteout(self, path: bytes) -> None:
+        last = path.rpartition(b'/')[2]
+        if last in _BAD_WHITEOUTS:
+            raise self._refusal(_('the whiteout %s names no file') %
+                                words.shown(path))
+        if last == _OPAQUE:
+            self._budget.spend_opaque()
+            self._check_not_below_link(path)
+
+    def _check_link(self, header: tar.Header, path: bytes) -> None:
         symbolic = header.kind == tar.SYMLINK
-        target, escapes = tar.resolve_link(
-            header.name, header.link, symbolic)
         # Symbolic links are followed inside the container only, where
         # nothing is above the root.
-        if escapes and not symbolic:
+        if not symbolic and tar.resolve_link(path, header.link, False)[1]:
             raise self._refusal(_('the hard link %(name)s to %(target)s '
                                   'leads out of the image') % {
                 'name': words.shown(header.name),
                 'target': words.shown(header.link)})
-        self._special.add_link(header.name, target)
+        if path.endswith(_MOUNT_POINTS):
+            self._check_mount_point(path)
+        self._user_files.add_link(
+            header.name, header.link, symbolic,
+            below_link=b'..' in header.link and
+            self._link_above(path) is not None)
+        self._links.add(path)
 
-    def _refusal(self, reason: str):
+    def _check_mount_point(self, path: bytes) -> None:
+        if path in _MOUNT_POINTS:
+            raise self._refusal(_(
+                'member %s is a link, but must be a directory') %
+                words.shown(path))
+        if path.rpartition(b'/')[2] in _MOUNT_POINTS:
+            self._check_not_below_link(path)
+
+    def _check_not_below_link(self, path: bytes) -> None:
+        """A link of this layer may make it a member of any directory."""
+        link = self._link_above(path)
+        if link is not None:
+            raise self._refusal(_(
+                'member %(path)s lies below the link %(link)s') % {
+                    'path': words.shown(path), 'link': words.shown(link)})
+
+    def _link_above(self, path: bytes) -> bytes | None:
+        while path:
+            path = path.rpartition(b'/')[0]
+            if path in self._links:
+                return path
+        return None
+
+    def _refusal(self, reason: str) -> words.ArchiveError:
         return words.refusal(_('%(layer)s: %(reason)s') % {
             'layer': self._what, 'reason': reason})
 
 
-def _last(name: bytes) -> bytes:
-    """The last part of a member's name, as the engine reads it."""
-    return (tar.components(name) or [b''])[-1]
+def _plain(name: bytes) -> bytes:
+    """A member's path from the root, spelled in one way."""
+    if _ODD_SPELLING.search(name):
+        return b'/'.join(tar.components(name))
+    return name

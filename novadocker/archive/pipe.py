@@ -20,6 +20,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import queue
 import threading
+import typing
 
 # Glance's blocks have 64 KiB to 1 MiB, so that a few are bounded memory.
 _BLOCKS = 16
@@ -34,11 +35,11 @@ class _ReaderGone(Exception):
 class _Writer:
     """The file object that the function writes to."""
 
-    def __init__(self):
-        self.blocks: queue.Queue = queue.Queue(_BLOCKS)
+    def __init__(self) -> None:
+        self.blocks: queue.Queue[typing.Any] = queue.Queue(_BLOCKS)
         self.closed = threading.Event()
 
-    def write(self, block) -> None:
+    def write(self, block: object) -> None:
         while not self.closed.is_set():
             try:
                 return self.blocks.put(block, timeout=_POLL_S)
@@ -46,8 +47,14 @@ class _Writer:
                 continue
         raise _ReaderGone
 
+    def truncate(self, _size: int) -> None:
+        """Whoever wrote in vain takes it back before raising the reason.
 
-def written_by(function: Callable) -> Iterator[bytes]:
+        What was read stays read; the reader gets the error.
+        """
+
+
+def written_by(function: Callable[['_Writer'], object]) -> Iterator[bytes]:
     """Yield what ``function(file)`` writes; end when it returns.
 
     What the function raises is raised here, after the blocks before it.
@@ -71,7 +78,7 @@ def written_by(function: Callable) -> Iterator[bytes]:
         thread.join()
 
 
-def _run(function: Callable, writer: _Writer) -> None:
+def _run(function: Callable[['_Writer'], object], writer: _Writer) -> None:
     end: object = _END
     try:
         function(writer)

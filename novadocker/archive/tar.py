@@ -27,6 +27,9 @@ import tarfile
 from novadocker.archive import words
 from novadocker.i18n import _
 
+# What moves through: pieces are views of what came in.
+Data = bytes | memoryview
+
 BLOCK = 512
 ZERO_BLOCK = bytes(BLOCK)
 # The size of pieces that move through: large enough to be fast, small enough
@@ -68,8 +71,8 @@ _KIND_NAMES = {
 _OCTAL = re.compile(rb'[ \0]*([0-7]*)[ \0]*')
 _DECIMAL = re.compile(rb'[0-9]{1,19}')
 _GLOBAL_KEYS_REFUSED = (b'path', b'linkpath', b'size', b'GNU.sparse')
-_OVERLAY_XATTRS = (b'SCHILY.xattr.trusted.overlay.',
-                   b'SCHILY.xattr.user.overlay.')
+# The engine's own; "user.overlay." means nothing to an engine run by root.
+_OVERLAY_XATTRS = b'SCHILY.xattr.trusted.overlay.'
 
 
 def kind_name(kind: bytes) -> str:
@@ -168,7 +171,7 @@ class Extended:
     otherwise go on for ever.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._seen: dict[bytes, bytes] = {}
 
     @property
@@ -387,7 +390,8 @@ def members(source: Source, max_members: int) -> Iterator[Header]:
 def _no_header(more_data: bool, last: str) -> words.ArchiveError:
     if not last:
         return words.refusal(
-            _('it is no tar archive, nor one packed with gzip or zstd')
+            _('it is no tar archive, nor one packed with gzip, zstd, xz or '
+              'bzip2')
             if more_data else _('the archive is empty'))
     return words.refusal(
         (_('there is no valid tar header after %s') if more_data
@@ -412,9 +416,9 @@ def _check_end(source: Source) -> None:
             raise words.refusal(_('data follows the end of the archive'))
 
 
-def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def blocks(pieces: Iterable[Data]) -> Iterator[bytes]:
     """Join pieces into blocks of at least PIECE bytes, the last excepted."""
-    held: list[bytes] = []
+    held: list[Data] = []
     size = 0
     for piece in pieces:
         held.append(piece)

@@ -12,9 +12,24 @@
 
 """What the sanitiser says when it refuses an archive."""
 
+from collections.abc import Mapping
+
+from novadocker.i18n import _
+
 
 class ArchiveError(Exception):
     """An archive is refused; the message is written for its owner."""
+
+
+class ReadAgain(ArchiveError):
+    """The archive is sound, but has to be read once more to be loaded.
+
+    :ivar sizes: to be given to the second reading
+    """
+
+    def __init__(self, sizes: Mapping[str, int]):
+        super().__init__(_('the archive has to be read twice'))
+        self.sizes = sizes
 
 
 def refusal(reason: str) -> ArchiveError:

@@ -33,7 +33,7 @@ ENGINE_FILE = re.compile(
 DOMAIN = re.compile(r'[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?')
 
 
-def check(pattern: re.Pattern, value: str) -> None:
+def check(pattern: re.Pattern[str], value: object) -> None:
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise ValueError('refused: %r' % value)
 

@@ -10,27 +10,18 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Interfaces of servers: veth pairs, addresses, routes."""
+"""Interfaces of servers: all that their namespaces shall show of a port."""
 
 from collections.abc import Sequence
-import ctypes
-import fcntl
 import ipaddress
-import os
-import socket
-import struct
 
 from novadocker import privileged
+from novadocker.privileged import addresses as ip_addresses
 from novadocker.privileged import checks
 from novadocker.privileged import namespaces
 from novadocker.privileged import netlink
-
-_SIOCETHTOOL = 0x8946              # linux/sockios.h
-_ETHTOOL_STXCSUM = 0x17            # linux/ethtool.h
-_IFA_F_NODAD = 0x02                # linux/if_addr.h
-_RTNH_F_ONLINK = 4                 # linux/rtnetlink.h
-_RT_SCOPE_LINK = 253
-_LOOPBACK_INDEX = 1
+from novadocker.privileged import routes as ip_routes
+from novadocker.privileged import veth
 
 
 @privileged.ctxt.entrypoint
@@ -42,8 +33,21 @@ def link_kind(name: str) -> str:
     """
     checks.check(checks.DEVICE, name)
     with netlink.connected('look up %s' % name) as host:
-        link = netlink.find_link(host, name)
+        link = netlink.find_link(host, ifname=name)
     return netlink.kind(link) if link else ''
+
+
+@privileged.ctxt.entrypoint
+def list_interfaces(netns_path: str) -> dict[str, str]:
+    """Names of a namespace's interfaces, each with its host end's name.
+
+    :returns: an empty host end for what is not a port's, such as ``lo`` and
+        what a server made for itself
+    :raises: ValueError, OSError
+    """
+    with (namespaces.opened(netns_path) as fd,
+          netlink.connected('look into %s' % netns_path) as host):
+        return veth.host_ends(host, fd)
 
 
 @privileged.ctxt.entrypoint
@@ -53,13 +57,14 @@ def build_interface(netns_path: str, host_name: str, name: str, mac: str,
                     checksum_offload: bool) -> bool:
     """Give a namespace a configured interface, its other end on the host.
 
-    Idempotent: an interface whose ends are where they belong is kept, by
-    whatever name the namespace knows it; a host end left over from another
-    namespace is replaced. On an error nothing new remains.
+    Idempotent, and nothing is written that is so already: an interface whose
+    ends are where they belong is kept, by whatever name the namespace knows
+    it; a host end left over from another namespace is replaced. On an error
+    nothing new remains. What is there besides is ``prune_interface``'s.
 
     :param addresses: CIDRs, the host part being the address
     :param routes: (destination CIDR, gateway); an empty gateway means that
-        the destination is on the link
+        the destination is on the link. Any other way there is replaced.
     :param checksum_offload: False has the kernel fill in every checksum
     :returns: whether the interface is new
     :raises: ValueError; FileExistsError if another interface has the name;
@@ -71,15 +76,15 @@ def build_interface(netns_path: str, host_name: str, name: str, mac: str,
     if not 68 <= mtu <= 65535:
         raise ValueError('not an MTU: %r' % mtu)
     networks = [ipaddress.ip_interface(address) for address in addresses]
-    paths = [_path(*route) for route in routes]
+    paths = [ip_routes.parse(*route) for route in routes]
     with (namespaces.opened(netns_path) as fd,
           netlink.connected('build %s' % host_name) as host):
         kept = _keep_or_remove(host, fd, host_name)
         try:
             if not kept:
-                _create_veth(host, fd, host_name, name, mac, mtu)
+                veth.create(host, fd, host_name, name, mac, mtu)
             link = netlink.get_link(host, host_name)
-            host.link('set', index=link['index'], state='up', mtu=mtu)
+            veth.set_up(host, link, mtu)
             namespaces.inside(
                 fd, _configure, link.get_attr('IFLA_LINK'), mac, mtu,
                 networks, paths, checksum_offload)
@@ -91,6 +96,29 @@ def build_interface(netns_path: str, host_name: str, name: str, mac: str,
 
 
 @privileged.ctxt.entrypoint
+def prune_interface(netns_path: str, host_name: str,
+                    addresses: Sequence[str],
+                    routes: Sequence[tuple[str, str]]) -> None:
+    """Remove every other address and route of a built interface.
+
+    Link-local IPv6 addresses stay, and the routes that the kernel or a
+    routing daemon made.
+
+    :raises: ValueError, OSError
+    """
+    checks.check(checks.HOST_NAME, host_name)
+    networks = [ipaddress.ip_interface(address) for address in addresses]
+    paths = [ip_routes.parse(*route) for route in routes]
+    with (namespaces.opened(netns_path) as fd,
+          netlink.connected('prune %s' % host_name) as host):
+        link = netlink.get_link(host, host_name)
+        if not veth.leads_to(host, link, fd):
+            raise ValueError('%s leads elsewhere' % host_name)
+        namespaces.inside(fd, _prune, link.get_attr('IFLA_LINK'), networks,
+                          paths)
+
+
+@privileged.ctxt.entrypoint
 def set_master(host_name: str, bridge: str) -> None:
     """Put a host end into the Linux bridge of the hybrid plug.
 
@@ -99,8 +127,10 @@ def set_master(host_name: str, bridge: str) -> None:
     checks.check(checks.HOST_NAME, host_name)
     checks.check(checks.HYBRID_BRIDGE, bridge)
     with netlink.connected('put %s into %s' % (host_name, bridge)) as host:
-        host.link('set', index=netlink.get_link(host, host_name)['index'],
-                  master=netlink.get_link(host, bridge)['index'])
+        link = netlink.get_link(host, host_name)
+        master = netlink.get_link(host, bridge)['index']
+        if link.get_attr('IFLA_MASTER') != master:
+            host.link('set', index=link['index'], master=master)
 
 
 @privileged.ctxt.entrypoint
@@ -114,95 +144,31 @@ def delete_interface(host_name: str) -> None:
         netlink.delete_if_present(host, host_name)
 
 
-def _path(destination: str, gateway: str):
-    return (ipaddress.ip_network(destination),
-            ipaddress.ip_address(gateway) if gateway else None)
-
-
-def _keep_or_remove(host, fd: int, host_name: str) -> bool:
+def _keep_or_remove(host: netlink.Socket, fd: int, host_name: str) -> bool:
     """Keep a veth into this namespace; remove anything else of its name."""
-    link = netlink.find_link(host, host_name)
+    link = netlink.find_link(host, ifname=host_name)
     if link is None:
         return False
-    if netlink.kind(link) == 'veth' and namespaces.inside(
-            fd, _is_peer, link.get_attr('IFLA_LINK'), link['index']):
+    if veth.leads_to(host, link, fd):
         return True
     netlink.delete_if_present(host, host_name)
     return False
 
 
-def _is_peer(inside, index: int, host_index: int) -> bool:
-    """Whether the link of this index has its other end at the host's.
-
-    Indices are unique only within a namespace, so it takes both.
-    """
-    return any(link['index'] == index and netlink.kind(link) == 'veth' and
-               link.get_attr('IFLA_LINK') == host_index
-               for link in inside.get_links())
-
-
-def _create_veth(host, fd: int, host_name: str, name: str, mac: str,
-                 mtu: int) -> None:
-    """The peer is born in its namespace under its final name.
-
-    So it never shows among the host's interfaces, where eth0 is taken.
-    """
-    host.link('add', ifname=host_name, kind='veth', mtu=mtu,
-              peer={'ifname': name, 'address': mac, 'mtu': mtu,
-                    'net_ns_fd': fd})
-    # Else the host makes itself a link-local address and announces it to
-    # the server.
-    setting = '/proc/sys/net/ipv6/conf/%s/disable_ipv6' % host_name
-    if os.path.exists(setting):
-        with open(setting, 'w') as disable_ipv6:
-            disable_ipv6.write('1')
-
-
-def _configure(inside, index: int, mac: str, mtu: int, networks, paths,
+def _configure(inside: netlink.Socket, index: int, mac: str, mtu: int,
+               networks: Sequence[ip_addresses.Address],
+               paths: Sequence[ip_routes.Path],
                checksum_offload: bool) -> None:
-    name = next(iter(inside.get_links(index))).get_attr('IFLA_IFNAME')
-    if not checksum_offload:
-        _disable_checksum_offload(name)
-    inside.link('set', index=_LOOPBACK_INDEX, state='up')
-    inside.link('set', index=index, address=mac, mtu=mtu, state='up')
-    for network in networks:
-        inside.addr('replace', index=index, address=str(network.ip),
-                    prefixlen=network.network.prefixlen,
-                    **_address_flags(network))
-    for destination, gateway in paths:
-        inside.route('replace', dst=str(destination), oif=index,
-                     family=_family(destination),
-                     **_next_hop(destination, gateway, networks))
+    link = netlink.link_of_index(inside, index)
+    veth.set_checksum_offload(link.get_attr('IFLA_IFNAME'), checksum_offload)
+    veth.set_loopback_up(inside)
+    veth.set_up(inside, link, mtu, mac)
+    ip_addresses.add_missing(inside, index, networks)
+    ip_routes.add_missing(inside, index, paths, networks)
 
 
-def _family(address) -> int:
-    return socket.AF_INET if address.version == 4 else socket.AF_INET6
-
-
-def _address_flags(network) -> dict:
-    """Neutron has seen to it that a fixed address is not used twice."""
-    return {'flags': _IFA_F_NODAD} if network.version == 6 else {}
-
-
-def _next_hop(destination, gateway, networks) -> dict:
-    """Neutron allows gateways outside of the subnet."""
-    if gateway is None:
-        return {'scope': _RT_SCOPE_LINK} if destination.version == 4 else {}
-    hop: dict[str, str | int] = {'gateway': str(gateway)}
-    if not any(gateway in network.network for network in networks):
-        hop['flags'] = _RTNH_F_ONLINK
-    return hop
-
-
-def _disable_checksum_offload(name: str) -> None:
-    """As ``ethtool -K <name> tx off``, which ends segmentation too.
-
-    A veth leaves checksums to hardware that is not there. Linux bridges know
-    that; a bridge on Open vSwitch's userspace datapath forwards the frame as
-    it is, and no TCP connection comes up.
-    """
-    value = ctypes.create_string_buffer(
-        struct.pack('II', _ETHTOOL_STXCSUM, 0))
-    request = struct.pack('16sP', name.encode(), ctypes.addressof(value))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        fcntl.ioctl(sock, _SIOCETHTOOL, request)
+def _prune(inside: netlink.Socket, index: int,
+           networks: Sequence[ip_addresses.Address],
+           paths: Sequence[ip_routes.Path]) -> None:
+    ip_routes.remove_others(inside, index, paths)
+    ip_addresses.remove_others(inside, index, networks)

@@ -19,12 +19,18 @@ from concurrent import futures
 import contextlib
 import fcntl
 import os
+from typing import Concatenate
+from typing import ParamSpec
+from typing import TypeVar
 
 from pyroute2 import netns
 
 from novadocker import privileged
 from novadocker.privileged import checks
 from novadocker.privileged import netlink
+
+_Arguments = ParamSpec('_Arguments')
+_Result = TypeVar('_Result')
 
 _NS_GET_NSTYPE = 0xb703            # linux/nsfs.h
 _CLONE_NEWNET = 0x40000000         # linux/sched.h
@@ -65,16 +71,18 @@ def opened(path: str) -> Iterator[int]:
         os.close(fd)
 
 
-def inside(fd: int, action: Callable, *args):
+def inside(fd: int,
+           action: Callable[Concatenate[netlink.Socket, _Arguments], _Result],
+           *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
     """Run ``action(netlink, ...)`` in a namespace.
 
     In a thread of its own: setns(2) moves the calling thread, and one that
     ends needs no way back.
     """
-    def enter():
+    def enter() -> _Result:
         netns.setns(fd)
         with netlink.connected('configure the namespace') as ipr:
-            return action(ipr, *args)
+            return action(ipr, *args, **kwargs)
 
     with futures.ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(enter).result()

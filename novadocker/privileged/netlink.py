@@ -16,13 +16,21 @@ from collections.abc import Iterator
 import contextlib
 import errno
 import os
+from typing import Any
 
 import pyroute2
 from pyroute2.netlink import exceptions as netlink_exceptions
 
+# pyroute2 carries no types.
+Socket = Any
+Link = Any
+
+# What the kernel says of a link, an address and a route that is not there.
+_GONE = (errno.ENODEV, errno.EADDRNOTAVAIL, errno.ESRCH)
+
 
 @contextlib.contextmanager
-def connected(what: str) -> Iterator[pyroute2.IPRoute]:
+def connected(what: str) -> Iterator[Socket]:
     """A socket in the thread's namespace; errors become OSError."""
     try:
         with pyroute2.IPRoute() as ipr:
@@ -32,34 +40,46 @@ def connected(what: str) -> Iterator[pyroute2.IPRoute]:
                       % (what, os.strerror(err.code))) from err
 
 
-def find_link(ipr, name: str):
+@contextlib.contextmanager
+def gone_is_fine() -> Iterator[None]:
+    """For a deletion: others may delete too, in the kernel or inside."""
     try:
-        return next(iter(ipr.link('get', ifname=name)))
+        yield
     except netlink_exceptions.NetlinkError as err:
-        if err.code != errno.ENODEV:
+        if err.code not in _GONE:
             raise
-    return None
 
 
-def get_link(ipr, name: str):
-    link = find_link(ipr, name)
-    if link is None:
-        raise FileNotFoundError(errno.ENODEV, 'No such device: %s' % name)
-    return link
+def find_link(ipr: Socket, **name_or_index: str | int) -> Link | None:
+    """:param name_or_index: ``ifname`` or ``index``"""
+    found: list[Link] = []
+    with gone_is_fine():
+        found.extend(ipr.link('get', **name_or_index))
+    return found[0] if found else None
 
 
-def kind(link) -> str:
+def get_link(ipr: Socket, name: str) -> Link:
+    return _existing(find_link(ipr, ifname=name), name)
+
+
+def link_of_index(ipr: Socket, index: int) -> Link:
+    return _existing(find_link(ipr, index=index), 'index %d' % index)
+
+
+def kind(link: Link) -> str:
     return link.get_nested('IFLA_LINKINFO', 'IFLA_INFO_KIND') or ''
 
 
-def delete_if_present(ipr, name: str) -> None:
-    link = find_link(ipr, name)
-    if link is None:
-        return
-    try:
-        ipr.link('del', index=link['index'])
-    except netlink_exceptions.NetlinkError as err:
+def delete_if_present(ipr: Socket, name: str) -> None:
+    link = find_link(ipr, ifname=name)
+    if link is not None:
         # The kernel removes the links of a namespace that ended at a time
         # of its own choice, which may be now.
-        if err.code != errno.ENODEV:
-            raise
+        with gone_is_fine():
+            ipr.link('del', index=link['index'])
+
+
+def _existing(link: Link | None, what: str) -> Link:
+    if link is None:
+        raise FileNotFoundError(errno.ENODEV, 'No such device: %s' % what)
+    return link

@@ -25,8 +25,10 @@ import tarfile
 import threading
 import uuid
 
+from novadocker.virt.docker.engine import client as engine_client
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
+from novadocker.virt.docker.engine import policy
 from tests.fakes import archives
 
 LABEL = 'org.novadocker.contract'
@@ -78,7 +80,7 @@ class Contract:
 
     def run_container(self, *command: str, **arguments) -> str:
         container = self.create(*(command or FOREVER), **arguments)
-        self.client.start(container)
+        policy.start(self.client, container)
         return container
 
     def run_to_end(self, *command: str, **arguments) -> str:
@@ -958,3 +960,48 @@ class ErrorContract(Contract):
         self.assertTrue(info.storage_driver)
         self.assertTrue(info.version)
         self.assertTrue(info.architecture)
+
+
+class WaitContract(Contract):
+    """What waiting for a container tells of the engine."""
+
+    def test_answer_begins_before_the_end(self):
+        """So that an engine which hangs is no container that runs."""
+        impatient = engine_client.DockerClient(self.client.url, timeout_s=1)
+        self.addCleanup(impatient.close)
+        container = self.run_container('sleep', '3')
+        self.assertIsNone(impatient.wait(container, 1.5))
+        self.assertEqual(0, impatient.wait(container, PATIENCE_S))
+
+    def test_no_time_at_all(self):
+        self.assertIsNone(self.client.wait(self.run_container(), 0))
+
+
+class PolicyContract(Contract):
+
+    def test_log_end_is_that_of_the_whole_log(self):
+        for lines, size in ((10, 100), (999, 2000), (5000, 20000),
+                            (5000, 4)):
+            container = self.run_to_end('seq', '1', str(lines))
+            whole = b''.join(b'%d\n' % n for n in range(1, lines + 1))
+            self.assertEqual(whole[-size:], policy.log_end(
+                self.client, container, size))
+
+    def test_log_end_of_a_long_line(self):
+        text = 'x' * 50000
+        container = self.run_to_end('echo', text)
+        self.assertEqual(text.encode() + b'\n', policy.log_end(
+            self.client, container, 100000))
+
+    def test_start_of_what_runs(self):
+        container = self.run_container()
+        before = self.get(container)
+        policy.start(self.client, container)
+        self.assertEqual(before, self.get(container))
+
+    def test_start_that_cannot_succeed(self):
+        container = self.create('/nonexistent')
+        self.assertRefused(exception.InvalidSpec, policy.start, self.client,
+                           container)
+        self.assertRefused(exception.NotFound, policy.start, self.client,
+                           self.name('nobody'))

@@ -222,9 +222,9 @@ class NetworkContract(Contract):
 
 class LifeContract(Contract):
 
-    def healthcheck(self, command, retries=1):
+    def healthcheck(self, command, retries=1, interval=SECOND // 5):
         return {'healthcheck': {
-            'Test': ['CMD-SHELL', command], 'Interval': SECOND // 5,
+            'Test': ['CMD-SHELL', command], 'Interval': interval,
             'Timeout': 5 * SECOND, 'Retries': retries, 'StartPeriod': 0}}
 
     def test_without_health_check_there_is_no_health(self):
@@ -236,11 +236,15 @@ class LifeContract(Contract):
             container, lambda state: state['Health']['Status'] != 'starting')
         self.assertEqual('healthy', state['Health']['Status'])
 
+    def test_health_is_not_known_before_the_first_check(self):
+        container = self.run_container(
+            config=self.healthcheck('true', interval=3600 * SECOND))
+        health = self.state(container)['Health']
+        self.assertEqual(('starting', []), (health['Status'], health['Log']))
+
     def test_unhealthy(self):
         container = self.run_container(
             config=self.healthcheck('echo no database; exit 1', retries=2))
-        self.assertEqual('starting',
-                         self.state(container)['Health']['Status'])
         health = self.await_state(
             container, lambda state: state['Health']['Status'] == 'unhealthy'
         )['Health']

@@ -51,7 +51,9 @@ class NetworkContract:
     * ``plugged()``, the names of the switch's ports and of the devices on
       the host, in a comparable form;
     * ``connected()``, the names of the switch's ports;
-    * ``master(device)``, the name of the bridge that a device is in.
+    * ``master(device)``, the name of the bridge that a device is in;
+    * ``meddle(sandbox, name, address, route)``, which adds both to an
+      interface, as a server with NET_ADMIN may.
     """
 
     def setUp(self):
@@ -134,16 +136,157 @@ class NetworkContract:
         sandbox, vifs = self.new_sandbox(), [self.ipv4_port()]
         self.plug(vifs, sandbox)
         before = self.seen(sandbox), self.plugged()
-        self.networks.plug_all(self.instance, vifs, sandbox)
+        with mock.patch('os_vif.plug') as plug:
+            self.networks.plug_all(self.instance, vifs, sandbox)
         self.assertEqual(before, (self.seen(sandbox), self.plugged()))
+        plug.assert_not_called()
 
     def test_interface_keeps_its_name_when_the_one_before_it_is_gone(self):
         sandbox, vifs = self.new_sandbox(), [self.ipv4_port(1),
                                              self.ipv4_port(2)]
         self.plug(vifs, sandbox)
-        self.networks.unplug_all(self.instance, vifs[:1])
         self.networks.plug_all(self.instance, vifs[1:], sandbox)
         self.assertEqual({'eth1'}, set(self.seen(sandbox)))
+        self.assertEqual({vifs[1]['devname']}, self.connected())
+        self.assertIn(('0.0.0.0/0', '10.0.0.1'),
+                      self.seen(sandbox)['eth1'].routes)
+
+    def test_new_interface_takes_the_lowest_free_name(self):
+        sandbox, vifs = self.new_sandbox(), [
+            self.ipv4_port(number) for number in range(1, 5)]
+        self.plug(vifs[:3], sandbox)
+        self.networks.plug_all(self.instance, vifs[1:], sandbox)
+        self.assertEqual(
+            {'eth1': vifs[1]['address'], 'eth2': vifs[2]['address'],
+             'eth0': vifs[3]['address']},
+            {name: seen.mac for name, seen in self.seen(sandbox).items()})
+        self.assertEqual({vif['devname'] for vif in vifs[1:]},
+                         self.connected())
+
+    def test_address_of_a_port_was_changed(self):
+        sandbox = self.new_sandbox()
+        for addresses, addresses6 in (
+                (('10.0.0.11',), ('2001:db8::11',)),
+                (('10.0.0.12',), ('2001:db8::12',)),
+                (('10.0.0.12', '10.0.0.13'), ('2001:db8::13',)),
+                (('10.0.0.13',), ('2001:db8::12', '2001:db8::13'))):
+            self.plug([self.port(
+                1, ports.subnet('10.0.0.0/24', *addresses,
+                                gateway='10.0.0.1'),
+                ports.subnet('2001:db8::/64', *addresses6,
+                             gateway='2001:db8::1'))], sandbox)
+            seen = self.seen(sandbox)['eth0']
+            self.assertEqual(
+                {ip + '/24' for ip in addresses}
+                | {ip + '/64' for ip in addresses6}, seen.addresses)
+            self.assertEqual(
+                {('0.0.0.0/0', '10.0.0.1'), ('169.254.169.254/32', ''),
+                 ('::/0', '2001:db8::1')}, seen.routes)
+
+    def test_subnet_of_a_port_was_changed(self):
+        sandbox = self.new_sandbox()
+        for cidr, ip, gateway, cidr6, ip6, gateway6 in (
+                ('10.0.0.0/24', '10.0.0.11', '10.0.0.1',
+                 '2001:db8::/64', '2001:db8::11', '2001:db8::1'),
+                ('10.0.0.0/16', '10.0.0.11', '10.0.1.1',
+                 '2001:db8::/48', '2001:db8::11', '2001:db8:0:1::1'),
+                ('192.0.2.0/24', '192.0.2.11', '192.0.2.1',
+                 '2001:db8:2::/64', '2001:db8:2::11', '2001:db8:2::1')):
+            self.plug([self.port(
+                1, ports.subnet(cidr, ip, gateway=gateway),
+                ports.subnet(cidr6, ip6, gateway=gateway6))], sandbox)
+            seen = self.seen(sandbox)['eth0']
+            self.assertEqual(
+                {ip + cidr[-3:], ip6 + cidr6[-3:]}, seen.addresses)
+            self.assertEqual(
+                {('0.0.0.0/0', gateway), ('169.254.169.254/32', ''),
+                 ('::/0', gateway6)}, seen.routes)
+
+    def test_routes_of_a_subnet_were_changed(self):
+        sandbox = self.new_sandbox()
+        for gateway, host_route in (
+                ('10.0.0.1', ('172.16.0.0/12', '10.0.0.9')),
+                ('10.0.0.2', ('172.16.0.0/12', '10.0.0.8')),
+                ('10.0.0.2', ('172.17.0.0/16', '10.0.0.8')),
+                (None, ('172.17.0.0/16', '0.0.0.0'))):
+            self.plug([self.port(1, ports.subnet(
+                '10.0.0.0/24', '10.0.0.11', gateway=gateway,
+                routes=(host_route,)))], sandbox)
+            destination, hop = host_route
+            expected = {(destination, hop.replace('0.0.0.0', '')),
+                        ('169.254.169.254/32', '')}
+            if gateway:
+                expected.add(('0.0.0.0/0', gateway))
+            self.assertEqual(expected, self.seen(sandbox)['eth0'].routes)
+
+    def test_default_route_moves_with_the_gateway(self):
+        sandbox = self.new_sandbox()
+        default = {('0.0.0.0/0', '10.0.0.1')}
+        for first, second, owner in (
+                ('10.0.0.1', '10.0.0.1', 'eth0'), (None, '10.0.0.1', 'eth1'),
+                ('10.0.0.1', '10.0.0.1', 'eth0')):
+            self.plug([
+                self.port(number, ports.subnet(
+                    '10.0.0.0/24', '10.0.0.%d' % number, gateway=gateway))
+                for number, gateway in ((11, first), (12, second))], sandbox)
+            self.assertEqual(
+                [owner], [name for name, seen in self.seen(sandbox).items()
+                          if default & seen.routes])
+
+    def test_mtu_and_mac_address_were_changed(self):
+        sandbox, vif = self.new_sandbox(), self.ipv4_port()
+        self.plug([vif], sandbox)
+        before = self.seen(sandbox)['eth0']
+        changed = self.ipv4_port(mtu=1400)
+        changed['address'] = 'fa:16:3e:99:99:99'
+        self.plug([changed], sandbox)
+        self.assertEqual(
+            dataclasses.replace(before, mtu=1400, mac='fa:16:3e:99:99:99'),
+            self.seen(sandbox)['eth0'])
+
+    def test_what_a_server_added_to_its_port_goes(self):
+        sandbox, vifs = self.new_sandbox(), [self.ipv4_port()]
+        self.plug(vifs, sandbox)
+        before = self.seen(sandbox)
+        self.meddle(sandbox, 'eth0', '10.0.0.99/24',
+                    ('203.0.113.0/24', '10.0.0.1'))
+        self.assertNotEqual(before, self.seen(sandbox))
+        self.networks.plug_all(self.instance, vifs, sandbox)
+        self.assertEqual(before, self.seen(sandbox))
+
+    def test_port_that_neutron_deleted_goes_at_the_next_plug(self):
+        sandbox, vifs = self.new_sandbox(), [
+            self.ipv4_port(1),
+            self.ipv4_port(2, details={'ovs_hybrid_plug': True})]
+        before = self.plugged()
+        self.plug(vifs, sandbox)
+        self.networks.plug_all(self.instance, [], sandbox)
+        self.assertEqual(({}, before), (self.seen(sandbox), self.plugged()))
+
+    def test_port_that_neutron_deleted_goes_with_its_server(self):
+        before, sandbox = self.plugged(), self.new_sandbox()
+        self.plug([self.ipv4_port(1), self.ipv4_port(
+            2, details={'ovs_hybrid_plug': True})], sandbox)
+        self.networks.unplug_all(self.instance, [])
+        self.assertEqual(({}, before), (self.seen(sandbox), self.plugged()))
+
+    def test_ports_of_other_servers_are_left_alone(self):
+        sandbox, vif = self.new_sandbox(), self.ipv4_port()
+        self.plug([vif], sandbox)
+        before = self.seen(sandbox), self.plugged()
+        other = ports.instance(
+            None, uuid='22222222-0000-4000-8000-000000000000')
+        self.networks.plug_all(other, [], self.new_sandbox())
+        self.networks.unplug_all(other, [])
+        self.assertEqual(before, (self.seen(sandbox), self.plugged()))
+
+    def test_port_of_the_switch_whose_device_is_gone_is_made_again(self):
+        old, vifs = self.new_sandbox(), [self.ipv4_port()]
+        self.plug(vifs, old)
+        self.end(old)
+        with mock.patch('os_vif.unplug', wraps=os_vif.unplug) as unplug:
+            self.networks.plug_all(self.instance, vifs, self.new_sandbox())
+        self.assertEqual(1, unplug.call_count)
 
     def test_host_end_that_leads_elsewhere_is_replaced(self):
         old, new = self.new_sandbox(), self.new_sandbox()
@@ -219,7 +362,9 @@ class NetworkContract:
         sandbox, vifs = self.new_sandbox(), [self.ipv4_port()]
         self.plug(vifs, sandbox)
         before = self.seen(sandbox), self.plugged()
-        with mock.patch('os_vif.plug', side_effect=OSError('no database')):
+        with (mock.patch('novadocker.virt.docker.switch.connects',
+                         return_value=False),
+              mock.patch('os_vif.plug', side_effect=OSError('no database'))):
             self.assertRaises(networkops.PlugFailed, self.networks.plug_all,
                               self.instance, vifs, sandbox)
         self.assertEqual(before, (self.seen(sandbox), self.plugged()))

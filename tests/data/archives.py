@@ -19,6 +19,7 @@ of it has to be refused, with a reason that names the cause. Unit tests run
 them through the sanitiser, functional tests against a real engine.
 """
 
+import bz2
 from collections.abc import Callable
 import dataclasses
 import gzip
@@ -27,6 +28,7 @@ import io
 import itertools
 import json
 import lzma
+import random
 import tarfile
 
 try:
@@ -34,10 +36,18 @@ try:
 except ImportError:
     from backports import zstd
 
+from novadocker import archive
+
 PASSWD = b'root:x:0:0:root:/root:/bin/sh\n'
 ARCHITECTURE = 'amd64'
 KIB = 1024
 MIB = 1024 * KIB
+TAG = 'novadocker/11111111-2222-3333-4444-555555555555:abc'
+# As the driver has them.
+RULES = archive.Rules(
+    architecture=ARCHITECTURE, reserved_labels='org.openstack.nova.',
+    volumes_label='org.openstack.nova.volumes',
+    unpacked_label='org.openstack.nova.unpacked_bytes')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,8 +149,8 @@ def tar(*members, end=True):
     return b''.join(members) + (bytes(1024) if end else b'')
 
 
-def padded(archive, blocking=10240):
-    return archive + bytes(-len(archive) % blocking)
+def padded(data, blocking=10240):
+    return data + bytes(-len(data) % blocking)
 
 
 def as_json(value):
@@ -186,6 +196,11 @@ def second_layer():
 def one_layer(*members):
     """An archive whose one layer has these members above the usual ones."""
     return legacy(Image(base_layer(*members)))
+
+
+def bare(*members):
+    """An archive whose one layer has these members only."""
+    return legacy(Image(padded(tar(*members))))
 
 
 # Layouts
@@ -319,6 +334,25 @@ def podman(image):
                member(config, image.config), *links,
                member('manifest.json', manifest_json(config, layers)),
                member('repositories', b'{}'))
+
+
+def of_platforms(*rows, end=True):
+    """An OCI layout of one image for several platforms."""
+    parts, descriptors = [], []
+    for architecture, variant, image in rows:
+        manifest, blobs = oci_parts(image)
+        parts += blobs
+        platform = {'architecture': architecture, 'os': 'linux'}
+        descriptors.append(descriptor(
+            manifest, 'manifest.v1+json',
+            platform={**platform, 'variant': variant} if variant
+            else platform))
+    return tar(*parts, member('index.json', oci_index(*descriptors)), end=end)
+
+
+def noise(size):
+    """Bytes that nothing packs, the same ones every time."""
+    return random.Random(0).randbytes(size)
 
 
 def zstd_layer(data):
@@ -560,6 +594,181 @@ def layer_without_end_mark():
 
 
 @honest()
+def ports_of_a_range():
+    """EXPOSE 49152-65535 and some, as the builder writes it out."""
+    ports = ['%d/tcp' % port for port in range(49150, 65536)]
+    return legacy(Image(config={'ExposedPorts': {port: {}
+                                                 for port in ports}}))
+
+
+@honest()
+def oci_levels_of_one_architecture():
+    return of_platforms(('amd64', 'v3', Image(second_layer(), base_layer())),
+                        ('amd64', '', Image()),
+                        ('amd64', 'v2', Image(second_layer())))
+
+
+@honest()
+def oci_of_a_higher_level_only():
+    return of_platforms(('amd64', 'v2', Image()))
+
+
+@honest()
+def oci_for_32_bits_too():
+    return of_platforms(
+        ('386', '', Image(base_layer(), architecture='386')),
+        ('amd64', '', Image()))
+
+
+@honest()
+def image_for_32_bits():
+    return legacy(Image(architecture='386'))
+
+
+@honest()
+def cosign_save():
+    """The image, its signature and what was attested, side by side."""
+    image = Image()
+    manifest, parts = oci_parts(image)
+    statement = b'{"critical": {"layers": []}}'
+    document = as_json({'architecture': '', 'os': '', 'config': {}, 'rootfs': {
+        'type': 'layers', 'diff_ids': [digest(statement)]}})
+    beside = {
+        kind: as_json({
+            'schemaVersion': 2, 'config': descriptor(
+                document, 'config.v1+json'),
+            'layers': [{**descriptor(statement, ''), 'mediaType': media}]})
+        for kind, media in (
+            ('sigs', 'application/vnd.dev.cosign.simplesigning.v1+json'),
+            ('atts', 'application/vnd.dsse.envelope.v1+json'))}
+    rows = [descriptor(data, 'manifest.v1+json', annotations={
+        'kind': 'dev.cosignproject.cosign/' + kind})
+        for kind, data in (('sigs', beside['sigs']), ('image', manifest),
+                           ('atts', beside['atts']))]
+    return tar(*parts, blob(statement), blob(document),
+               *map(blob, beside.values()),
+               member('index.json', oci_index(*rows)))
+
+
+@honest()
+def docker_28_of_two_platforms_made_on_arm64():
+    """manifest.json names the platform of the engine, index.json all."""
+    theirs = Image(base_layer(), architecture='arm64')
+    return tar(of_platforms(('arm64', 'v8', theirs), ('amd64', '', Image()),
+                            end=False),
+               member('manifest.json', manifest_json(
+                   'blobs/sha256/' + hexadecimal(theirs.config),
+                   ['blobs/sha256/' + hexadecimal(theirs.layers[0])])))
+
+
+@honest()
+def zstd_layer_that_repeats_itself():
+    """Over more than gzip looks back; zstd makes a hundredth of it."""
+    return packed(Image(base_layer(member('repeated', noise(MIB) * 40))),
+                  zstd_layer)
+
+
+@honest()
+def whole_xz():
+    return lzma.compress(legacy(Image()))
+
+
+@honest()
+def whole_xz_of_the_highest_level():
+    return lzma.compress(legacy(Image()), preset=9)
+
+
+@honest()
+def whole_xz_of_padded_streams():
+    data = legacy(Image())
+    return (lzma.compress(data[:3000]) + bytes(8) +
+            lzma.compress(data[3000:]) + bytes(4))
+
+
+@honest()
+def whole_bzip2():
+    """By pbzip2, which makes a stream of every block."""
+    data = legacy(Image())
+    return bz2.compress(data[:3000]) + bz2.compress(data[3000:])
+
+
+@honest()
+def xz_layers():
+    return packed(Image(), lzma.compress)
+
+
+@honest()
+def bzip2_layers():
+    return packed(Image(), bz2.compress)
+
+
+@honest()
+def names_that_look_compressed():
+    """The engine would take such a layer for a compressed one."""
+    return packed(Image(*[padded(tar(member(name, b'x'))) for name in (
+        'BZh91AY', '\udcfd7zXZ', 'P*M\x18', '\x1f\udc8b\x08',
+        '(\udcb5/\udcfd')]), bytes)
+
+
+@honest()
+def archive_whose_name_looks_compressed():
+    return tar(member('BZh91AY', b'{}'), legacy(Image()))
+
+
+@honest()
+def layer_with_attributes_of_fuse_overlayfs():
+    """buildah in a container leaves them; the engine asks for others."""
+    return one_layer(member('data', b'', pax={
+        'SCHILY.xattr.user.overlay.opaque': 'y',
+        'SCHILY.xattr.user.overlay.origin': ''}))
+
+
+@honest()
+def layer_with_a_large_passwd_program():
+    """busybox has a link for each of its programs."""
+    return one_layer(
+        member('bin/busybox', bytes(2 * MIB)),
+        symlink('bin/passwd', 'busybox'),
+        member('sbin/passwd', kind=tarfile.LNKTYPE, link='bin/busybox'),
+        symlink('usr/bin', '/bin'), member('srv/group', bytes(2 * MIB)))
+
+
+@honest()
+def layer_of_nix_with_a_large_passwd_program():
+    return legacy(Image(padded(tar(
+        symlink('etc/passwd', '/nix/store/abc-users/etc/passwd'),
+        member('nix/store/abc-users/etc/passwd', PASSWD),
+        member('nix/store/def-busybox/bin/busybox', bytes(2 * MIB)),
+        symlink('nix/store/def-busybox/bin/passwd', 'busybox'),
+        symlink('nix/store/def-busybox/sbin', 'bin'),
+        symlink('bin', '/nix/store/def-busybox/bin')))))
+
+
+@honest()
+def layer_with_members_below_a_link():
+    """The engine follows it inside the image."""
+    return one_layer(directory('usr/lib/'), symlink('lib', 'usr/lib'),
+                     member('lib/libc.so', b'x'), directory('lib/proc/'))
+
+
+@honest()
+def layer_with_mount_points_elsewhere():
+    """As those of a jail."""
+    return one_layer(directory('dev/'), directory('proc/'), directory('sys/'),
+                     symlink('srv/jail/dev', '/dev'),
+                     symlink('srv/jail/proc', '/proc'),
+                     member('srv/sys', b'x'))
+
+
+@honest()
+def layer_with_opaque_directories():
+    return legacy(Image(
+        base_layer(*[member('d%d/old' % one, b'x') for one in range(300)]),
+        base_layer(*[member('d%d/.wh..wh..opq' % one)
+                     for one in range(300)])))
+
+
+@honest()
 def layer_with_special_files():
     """Old base images hold device nodes, mail and supervisor images FIFOs."""
     return one_layer(
@@ -706,9 +915,9 @@ def oci_index_of_itself():
 
 @hostile('two members named "manifest.json"')
 def duplicate_manifest():
-    archive = legacy(Image())
+    data = legacy(Image())
     manifest = member('manifest.json', manifest_json('c.json', ['0']))
-    return tar(manifest, archive)
+    return tar(manifest, data)
 
 
 @hostile('two members named "manifest.json"')
@@ -1125,7 +1334,7 @@ def wrong_os():
     return with_config(os='windows')
 
 
-@hostile('org.openstack.nova.uuid", which only Nova may set')
+@hostile('org.openstack.nova.uuid", which only the cloud may set')
 def label_of_ours():
     return with_config({'Labels': {'org.openstack.nova.uuid': 'x'}})
 
@@ -1142,8 +1351,8 @@ def volume_as_bind():
 
 @hostile('is damaged: its digest')
 def flipped_config():
-    archive = legacy(Image())
-    return archive.replace(b'PATH=/bin', b'PATH=/bim')
+    data = legacy(Image())
+    return data.replace(b'PATH=/bin', b'PATH=/bim')
 
 
 # Hostile: layers
@@ -1188,11 +1397,6 @@ def layer_of_junk():
     return simple(image.config, image.layers)
 
 
-@hostile('neither a tar archive nor compressed')
-def layer_of_xz():
-    return packed(Image(base_layer()), lzma.compress)
-
-
 @hostile('no tar archive')
 def gzip_layer_of_junk():
     return packed(Image(b'junk' * 1000), gzip_layer)
@@ -1233,7 +1437,7 @@ def layers_above_flavor_disk():
 
 @hostile('more than 1000 files', max_members=1000)
 def too_many_files_in_layers():
-    return one_layer(*[member('f')] * 2000)
+    return one_layer(*[member('f%d' % one) for one in range(2000)])
 
 
 @hostile('is a sparse file')
@@ -1275,6 +1479,71 @@ def global_header_in_between():
 def overlay_attribute_in_layer():
     return one_layer(member('d', b'', pax={
         'SCHILY.xattr.trusted.overlay.redirect': '/etc'}))
+
+
+@hostile('two members named "etc/passwd"')
+def path_twice_in_layer():
+    """Engines refuse it themselves, without a reason that reaches users."""
+    return one_layer(member('./etc//passwd', PASSWD))
+
+
+@hostile('two members named "d"')
+def symlink_replaced_by_directory():
+    return one_layer(symlink('d', '/srv'), directory('d/'))
+
+
+@hostile('two members named "pax"')
+def global_header_twice():
+    header = pax_member(record(b'comment=x'), 'y', kind=b'g')[:1024]
+    return one_layer(header, header)
+
+
+@hostile('two members named "d/.wh..wh..opq"')
+def repeated_opaque_whiteouts():
+    return one_layer(directory('d/'), *[
+        member('d/.wh..wh..opq') for _time in range(1000)])
+
+
+@hostile('lies below the link "e"')
+def opaque_whiteouts_by_other_names():
+    return one_layer(directory('d/'), symlink('e', 'd'),
+                     member('e/.wh..wh..opq'))
+
+
+@hostile('more than 4096 opaque whiteouts')
+def opaque_whiteouts_without_number():
+    return one_layer(*[member('d/' * depth + '.wh..wh..opq')
+                       for depth in range(50)],
+                     *[member('d%d/.wh..wh..opq' % one)
+                       for one in range(4096)])
+
+
+@hostile('"dev" is a link, but must be a directory')
+def dev_as_symlink():
+    return one_layer(symlink('dev', '/var/lib/victim'))
+
+
+@hostile('"proc" is a link, but must be a directory')
+def proc_as_symlink():
+    return one_layer(symlink('./proc', 'etc'))
+
+
+@hostile('"sys" is a link, but must be a directory')
+def sys_as_hard_link_to_symlink():
+    return one_layer(symlink('l', '/var/lib/victim'),
+                     member('/sys', kind=tarfile.LNKTYPE, link='l'))
+
+
+@hostile('lies below the link "d"')
+def dev_as_symlink_below_link():
+    return one_layer(symlink('d', '.'), symlink('d/dev', '/var/lib/victim'))
+
+
+@hostile('lies below the link "e/f"')
+def dev_as_symlink_below_linked_link():
+    return one_layer(directory('e/'), symlink('d', '/'),
+                     member('e/f', kind=tarfile.LNKTYPE, link='d'),
+                     symlink('e/f/dev', '/var/lib/victim'))
 
 
 @hostile('leads out of its directory')
@@ -1326,30 +1595,30 @@ def fifo_member(name):
 
 @hostile('engine may open it as /etc/passwd')
 def fifo_as_passwd():
-    return one_layer(fifo_member('etc/passwd'))
+    return bare(fifo_member('etc/passwd'))
 
 
 @hostile('engine may open it as /etc/passwd')
 def fifo_as_group_with_odd_name():
-    return one_layer(fifo_member('.//etc/./group/.'))
+    return bare(fifo_member('.//etc/./group/.'))
 
 
 @hostile('engine may open it as /etc/passwd')
 def device_as_passwd():
-    return one_layer(member('etc/passwd', kind=tarfile.CHRTYPE,
-                            device=(10, 130)))
+    return bare(member('etc/passwd', kind=tarfile.CHRTYPE,
+                device=(10, 130)))
 
 
 @hostile('engine may open it as /etc/passwd')
 def fifo_behind_symlink():
-    return one_layer(fifo_member('run/pipe'),
-                     symlink('etc/passwd', '../run/./x/../pipe/'))
+    return bare(fifo_member('run/pipe'),
+                symlink('etc/passwd', '../run/./x/../pipe/'))
 
 
 @hostile('engine may open it as /etc/passwd')
 def fifo_behind_link_above_root():
-    return one_layer(fifo_member('run/pipe'),
-                     symlink('etc/passwd', '../../../run/pipe'))
+    return bare(fifo_member('run/pipe'),
+                symlink('etc/passwd', '../../../run/pipe'))
 
 
 @hostile('engine may open it as /etc/passwd')
@@ -1357,12 +1626,12 @@ def fifo_behind_chain_over_layers():
     return legacy(Image(
         base_layer(symlink('run/b', 'c')),
         base_layer(fifo_member('run/c')),
-        base_layer(symlink('run/a', 'b'), symlink('etc/group', '/run/a'))))
+        padded(tar(symlink('run/a', 'b'), symlink('etc/group', '/run/a')))))
 
 
 @hostile('engine may open it as /etc/passwd')
 def fifo_behind_hard_link():
-    return one_layer(fifo_member('run/pipe'), member(
+    return bare(fifo_member('run/pipe'), member(
         'etc/passwd', kind=tarfile.LNKTYPE, link='run/pipe'))
 
 
@@ -1372,12 +1641,54 @@ def fifo_behind_linked_directory():
                         padded(tar(symlink('etc', 'evil')))))
 
 
+@hostile('"etc/passwd" is larger than 1048576 bytes')
+def giant_passwd():
+    return legacy(Image(padded(tar(member('etc/passwd', bytes(2 * MIB))))))
+
+
+@hostile('"evil/big" is larger than')
+def giant_group_behind_symlink():
+    return legacy(Image(
+        padded(tar(member('evil/big', bytes(2 * MIB)))),
+        padded(tar(symlink('etc/group', '../evil/big')))))
+
+
+@hostile('"evil/passwd" is larger than')
+def giant_passwd_behind_linked_directory():
+    return legacy(Image(
+        padded(tar(symlink('q', '..'), symlink('etc', 'x/../q'))),
+        padded(tar(member('evil/passwd', bytes(2 * MIB))))))
+
+
+@hostile('"big" is larger than')
+def giant_passwd_behind_climbing_link():
+    return legacy(Image(
+        padded(tar(directory('a/b/'), symlink('d', '/a/b'),
+                   symlink('d/l', '..'))),
+        padded(tar(symlink('etc/passwd', '/d/l/big'),
+                   member('big', bytes(2 * MIB))))))
+
+
+@hostile('"q/passwd" is larger than')
+def giant_passwd_below_link():
+    return legacy(Image(padded(tar(
+        directory('etc/'), symlink('r', 'etc'), symlink('q', 'r'),
+        member('q/passwd', bytes(2 * MIB))))))
+
+
+@hostile('"big" is larger than')
+def giant_passwd_behind_hard_link():
+    return legacy(Image(padded(tar(
+        member('big', bytes(2 * MIB)), symlink('l', 'big'),
+        member('etc/passwd', kind=tarfile.LNKTYPE, link='l')))))
+
+
 @hostile('too long a chain')
 def endless_chain_of_links():
     links = [symlink('l%d' % one, 'l%d' % (one + 1))
              for one in reversed(range(200))]
-    return one_layer(fifo_member('run/pipe'), *links,
-                     symlink('etc/passwd', '/l0'))
+    return bare(fifo_member('run/pipe'), *links,
+                symlink('etc/passwd', '/l0'))
 
 
 def everything():
@@ -1393,8 +1704,13 @@ def with_program(program, pack=bytes):
     return Image(layer, config={'Cmd': ['/bin/sh', '-c', 'echo it runs']})
 
 
-def members_of(archive):
+def members_of(data):
     """Name to content of an archive's files, by the standard library."""
-    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+    with tarfile.open(fileobj=io.BytesIO(data)) as opened:
         return {one.name: opened.extractfile(one).read()
                 for one in opened if one.isfile()}
+
+
+def config_of(written):
+    """The config in an archive that the sanitiser wrote."""
+    return json.loads(members_of(written)['config.json'])

@@ -56,7 +56,7 @@ make_box() {
     echo docker >socket-group
     touch containers engine-images images groups installed
     export PATH=$BOX/bin:$BOX/stack/data/venv/bin
-    export DOCKER_SOCKET=$BOX/docker.sock
+    export DOCKER_SOCKET=/var/run/docker.sock
     write_local_conf "enable_plugin nova-docker https://example.org/x"
 }
 

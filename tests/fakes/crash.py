@@ -18,7 +18,7 @@ import contextlib
 import threading
 
 import fixtures
-import requests
+import urllib3
 
 from tests.fakes import kernel
 
@@ -39,7 +39,8 @@ class Crash(fixtures.Fixture):
         self._lock = threading.Lock()
         self._end()
         self.useFixture(fixtures.MonkeyPatch(
-            'requests.Session.send', self._request(requests.Session.send)))
+            'urllib3.HTTPConnectionPool.urlopen',
+            self._request(urllib3.HTTPConnectionPool.urlopen)))
         for module, verbs in kernel._VERBS.items():
             for verb in verbs:
                 name = '%s.%s' % (module, verb)
@@ -93,7 +94,7 @@ class Crash(fixtures.Fixture):
             answer = send(*args, **kwargs)
             if due:
                 answer.close()
-                raise requests.exceptions.ConnectionError('answer lost')
+                raise urllib3.exceptions.ProtocolError('answer lost')
             return answer
         return step
 

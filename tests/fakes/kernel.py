@@ -30,7 +30,8 @@ _VERBS = {
     'novadocker.privileged': ('start_daemon',),
     'novadocker.privileged.files': ('write_name_service',),
     'novadocker.privileged.interfaces': (
-        'build_interface', 'delete_interface', 'link_kind', 'set_master'),
+        'build_interface', 'delete_interface', 'link_kind',
+        'list_interfaces', 'prune_interface', 'set_master'),
     'novadocker.privileged.namespaces': ('first_namespace',),
     'novadocker.privileged.netns_links': (
         'link_namespace', 'unlink_namespace'),
@@ -52,6 +53,12 @@ class Link:
     checksum_offload: bool = True
     master: str = ''
 
+    def replace_routes(self, routes) -> None:
+        """A namespace knows one way to each destination."""
+        others = {destination for destination, _gateway in routes}
+        self.routes = tuple(route for route in self.routes
+                            if route[0] not in others)
+
 
 @dataclasses.dataclass
 class Port:
@@ -61,6 +68,10 @@ class Port:
     interface_id: str
     mac: str
     instance_uuid: str
+
+    def external_ids(self) -> dict[str, str]:
+        return {'iface-id': self.interface_id, 'attached-mac': self.mac,
+                'vm-uuid': self.instance_uuid}
 
 
 class FakeKernel(fixtures.Fixture):
@@ -81,6 +92,9 @@ class FakeKernel(fixtures.Fixture):
         self._ended: set[str] = set()
         self._failures: dict[str, list[Exception]] = {}
         os_vif.initialize()  # loads plug-ins and their options, no more
+        self.useFixture(fixtures.MonkeyPatch(
+            'vif_plug_ovs.ovsdb.api.get_instance',
+            lambda context, interface: _Database(self)))
         for module, verbs in _VERBS.items():
             for verb in verbs:
                 self.useFixture(fixtures.MonkeyPatch(
@@ -148,11 +162,25 @@ class FakeKernel(fixtures.Fixture):
             self.links.pop(host_name, None)
             if name in self.interfaces(netns_path):
                 raise FileExistsError(errno.EEXIST, 'File exists')
-        self.links[host_name] = Link(
-            'veth', netns_path, old.name if kept else name, mac, mtu,
-            tuple(addresses), tuple(routes), checksum_offload,
-            old.master if kept else '')
+            old = self.links[host_name] = Link('veth', netns_path, name)
+        for link in self.interfaces(netns_path).values():
+            link.replace_routes(routes)
+        self.links[host_name] = dataclasses.replace(
+            old, mac=mac, mtu=mtu, checksum_offload=checksum_offload,
+            addresses=_with(old.addresses, addresses),
+            routes=_with(old.routes, routes))
         return not kept
+
+    def _list_interfaces(self, netns_path):
+        if netns_path in self._ended:
+            raise FileNotFoundError(errno.ENOENT, 'No such namespace')
+        return {'lo': ''} | {
+            link.name: host_name for host_name, link in self.links.items()
+            if link.namespace == netns_path}
+
+    def _prune_interface(self, netns_path, host_name, addresses, routes):
+        link = self._existing(host_name)
+        link.addresses, link.routes = tuple(addresses), tuple(routes)
 
     def _set_master(self, host_name, bridge):
         self._existing(bridge)
@@ -202,9 +230,38 @@ class FakeKernel(fixtures.Fixture):
         self.links.pop(vif.vif_name, None)
 
 
+class _Database:
+    """What os-vif's library answers of the switch."""
+
+    def __init__(self, kernel: FakeKernel):
+        self._kernel = kernel
+
+    def db_find(self, table, condition, columns):
+        _column, _operator, wanted = condition
+        return _Command(lambda: [
+            {'name': name, 'external_ids': port.external_ids()}
+            for name, port in self._kernel.ports.items()
+            if wanted.items() <= port.external_ids().items()])
+
+    def iface_to_br(self, name):
+        return _Command(lambda: self._kernel.ports[name].bridge)
+
+
+class _Command:
+    def __init__(self, answer):
+        self._answer = answer
+
+    def execute(self, check_error):
+        return self._answer()
+
+
 def plug_error(reason: str) -> Exception:
     """What os-vif raises for whatever went wrong beneath it."""
     return os_vif_exception.PlugException(vif='VIF(...)', err=reason)
+
+
+def _with(present: tuple, wanted) -> tuple:
+    return present + tuple(one for one in wanted if one not in present)
 
 
 def _is_hybrid(vif) -> bool:

@@ -20,10 +20,16 @@ from oslo_utils.fixture import uuidsentinel as uuids
 
 def subnet(cidr: str, *addresses: str, gateway: str | None = None,
            dns: tuple[str, ...] = (),
-           routes: tuple[tuple[str, str], ...] = ()) -> network_model.Subnet:
-    """:param routes: (destination CIDR, gateway)"""
+           routes: tuple[tuple[str, str], ...] = (),
+           dhcp_server: str | None = None, enable_dhcp: bool = True
+           ) -> network_model.Subnet:
+    """As ML2/OVN has it; of ML2/OVS it is with a DHCP agent's address.
+
+    :param routes: (destination CIDR, gateway)
+    """
+    meta = {'dhcp_server': dhcp_server} if dhcp_server else {}
     return network_model.Subnet(
-        cidr=cidr,
+        cidr=cidr, enable_dhcp=enable_dhcp, **meta,
         gateway=network_model.IP(address=gateway, type='gateway'),
         dns=[network_model.IP(address=server, type='dns')
              for server in dns],

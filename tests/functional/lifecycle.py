@@ -28,16 +28,6 @@ from tests.fakes import archives
 class LifecycleScenarios:
     """Scenarios for NovaCase; each leaves the host as it found it."""
 
-    def setUp(self):
-        super().setUp()
-        self.before = self.backend.state()
-
-    def _delete_all_and_compare(self, *servers):
-        for server in servers:
-            self._delete_server(server)
-        self.prune_images()
-        self.assertEqual(self.before, self.backend.state())
-
     def test_boot_and_delete(self):
         image = self.add_image('busybox:latest', Cmd=['sh'])
         server = self.boot(image)

@@ -121,6 +121,14 @@ class NovaCase(integrated_helpers._IntegratedTestBase):
         self.flags(host_url=self.backend.engine_url, group='docker')
         super().setUp()
         self.flags(instances_path=self.useFixture(fixtures.TempDir()).path)
+        self.before = self.backend.state()
+
+    def _delete_all_and_compare(self, *servers):
+        """The host is as it was before the first server."""
+        for server in servers:
+            self._delete_server(server)
+        self.prune_images()
+        self.assertEqual(self.before, self.backend.state())
 
     def _setup_services(self):
         # Ports have the same ids in every test, but devices named after
@@ -150,11 +158,13 @@ class NovaCase(integrated_helpers._IntegratedTestBase):
         return self.glance.add(image_id, data, **properties)
 
     def boot(self, image_id: str, expected_state='ACTIVE', **changes):
-        server = self._create_server(
+        """A server of this image; ``changes`` are fields of the request."""
+        request = self._build_server(
             image_uuid=image_id, flavor_id=self.flavor(),
-            networks=changes.pop(
-                'networks', [{'uuid': self.neutron.network_1['id']}]),
-            expected_state=expected_state, **changes)
+            networks=[{'uuid': self.neutron.network_1['id']}])
+        server = self._wait_for_state_change(
+            self.api.post_server({'server': dict(request, **changes)}),
+            expected_state)
         self.server_ids.append(server['id'])
         self.port_ids.update(self.neutron._ports)
         return server

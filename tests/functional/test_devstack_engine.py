@@ -25,6 +25,7 @@ import testtools
 
 from novadocker import archive
 from novadocker.virt.docker import names
+from tests.data import archives
 from tests.functional import engine
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
@@ -39,6 +40,7 @@ is_ubuntu() { true; }
 install_package() { true; }
 iniget() { echo "$HOST"; }
 NOVA_DOCKER_STATE_DIR=$STATE
+DOCKER_SOCKET=${DOCKER_HOST#unix://}
 . "$LIBRARY"
 """
 
@@ -77,13 +79,13 @@ class ImageTest(PluginTestCase):
         self.assertEqual('', docker('images', '-q', 'nova-docker-devstack'))
 
     def test_image_passes_the_drivers_checks(self):
-        result = archive.Result()
         with open(self.path, 'rb') as stream:
-            for _piece in archive.sanitise(
-                    iter(lambda: stream.read(65536), b''), 'novadocker/a:b',
-                    archive.Limits(), result):
-                pass
-        self.assertEqual(('linux', 1), (result.os, len(result.layers)))
+            written = b''.join(archive.sanitise(
+                iter(lambda: stream.read(65536), b''), 'novadocker/a:b',
+                archive.Limits(), archive.Rules()))
+        config = archives.config_of(written)
+        self.assertEqual('linux', config['os'])
+        self.assertEqual(1, len(config['rootfs']['diff_ids']))
 
     def test_image_runs(self):
         docker('load', '-i', self.path)
@@ -123,11 +125,33 @@ class CleanUpTest(PluginTestCase):
         self.assertEqual([False, True, True],
                          self.exist(ours, elsewhere, foreign))
 
-    def test_images_of_the_driver_go(self):
+    def tag(self):
+        """A further name of the image, as the driver names Glance's."""
         tag = names.image_tag(str(uuid.uuid4()), None)
         docker('tag', self.image, tag)
-        self.container(self.server, tag)
-        self.container(self.server, self.image)
+        self.addCleanup(subprocess.run, ['docker', 'rmi', tag],
+                        capture_output=True)
+        return tag
+
+    def identity(self, image):
+        return docker('image', 'inspect', '--format', '{{.Id}}', image)
+
+    def test_images_of_the_driver_go(self):
+        # Which creates workloads by the image's id.
+        tag = self.tag()
+        self.container(self.server, self.identity(tag))
         self.plugin('cleanup_nova_docker_servers')
         self.assertEqual('', docker('images', '-q', tag))
+        self.assertNotEqual('', docker('images', '-q', self.image))
+
+    def test_images_of_a_server_that_runs_from_a_copy_go(self):
+        tag = self.tag()
+        copy = docker('commit', self.container(self.server))
+        self.addCleanup(subprocess.run, ['docker', 'rmi', copy],
+                        capture_output=True)
+        self.container({**self.server, names.LABEL_IMAGE:
+                        names.image_id_of_tag(tag)}, copy)
+        self.plugin('cleanup_nova_docker_servers')
+        self.assertEqual('', docker('images', '-q', tag))
+        self.assertNotIn(copy, docker('images', '-aq', '--no-trunc'))
         self.assertNotEqual('', docker('images', '-q', self.image))

@@ -12,6 +12,8 @@
 
 """A server's life on Docker Engine, the kernel and Open vSwitch."""
 
+import subprocess
+import sys
 from unittest import mock
 
 import docker
@@ -31,6 +33,15 @@ _MIB = 1024 * 1024
 _LOOK_AROUND = ('busybox ip address show eth0; busybox ip route; '
                 'busybox cat /etc/resolv.conf /etc/hosts; '
                 'busybox hostname; sleep 1000')
+
+
+_OPEN_PING_SOCKET = """
+import os, socket
+os.setgroups([])
+os.setgid(65535)
+os.setuid(65535)
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+"""
 
 
 class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
@@ -60,6 +71,17 @@ class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
     def _instance(self, server):
         return objects.Instance.get_by_uuid(
             context.get_admin_context(), server['id'])
+
+    def test_any_group_may_ping_without_a_capability(self):
+        server = self.boot(self.add_image(), networks='none')
+        sandbox = self._inspect(names.sandbox(server['id']))
+        enter = ['nsenter', '--net=/proc/%d/ns/net' % sandbox['State']['Pid']]
+        self.assertEqual('0\t65535', subprocess.check_output(
+            [*enter, 'cat', '/proc/sys/net/ipv4/ping_group_range'],
+            text=True).strip())
+        subprocess.run(
+            [*enter, sys.executable, '-c', _OPEN_PING_SOCKET], check=True)
+        self._delete_all_and_compare(server)
 
     def test_limits_and_labels(self):
         server = self.boot(self.add_image(), networks='none')

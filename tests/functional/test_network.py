@@ -13,6 +13,7 @@
 
 """NetworkOps on a real kernel, the real os-vif and a real Open vSwitch."""
 
+import contextlib
 import dataclasses
 import hashlib
 import ipaddress
@@ -23,12 +24,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from unittest import mock
 
 import fixtures
 
+import novadocker.privileged
+from novadocker.privileged import netlink
 from novadocker.virt.docker import names
 from novadocker.virt.docker import networkops
+from novadocker.virt.docker import switch
 from tests import base
 from tests.contract import network_contract
 from tests.fakes import ports
@@ -133,6 +139,13 @@ class NetworkTest(network_contract.NetworkContract, _Network):
             name for _index, name in socket.if_nameindex()
             if name.startswith(('tap', 'qbr', 'qvb', 'qvo'))}
 
+    def meddle(self, sandbox, name, address, route):
+        destination, gateway = route
+        for command in (
+                ('address', 'add', address, 'dev', name),
+                ('route', 'add', destination, 'via', gateway, 'dev', name)):
+            subprocess.run([*_enter(sandbox), 'ip', *command], check=True)
+
     def master(self, device):
         return _show('link', device)['master']
 
@@ -163,13 +176,112 @@ class NetworkTest(network_contract.NetworkContract, _Network):
                  if address['local'] == '2001:db8::b']
         self.assertNotIn('tentative', flags[0])
 
-    def test_name_that_another_port_has(self):
-        sandbox, first = self.new_sandbox(), self.ipv4_port(1)
-        self.plug([first], sandbox)
-        before = self.seen(sandbox), self.plugged()
-        self.assertRaises(networkops.PlugFailed, self.networks.plug_all,
-                          self.instance, [self.ipv4_port(2)], sandbox)
-        self.assertEqual(before, (self.seen(sandbox), self.plugged()))
+    def test_names_of_a_servers_own_interfaces(self):
+        """A server that may make some keeps them, and their routes."""
+        sandbox = self.new_sandbox()
+        for command in ('link add eth0 type veth peer own1',
+                        'link set eth0 up', 'link set own1 up',
+                        'address add 192.0.2.1/24 dev eth0',
+                        'route add 198.51.100.0/24 via 192.0.2.2 dev eth0'):
+            subprocess.run([*_enter(sandbox), 'ip', *command.split()],
+                           check=True)
+        before = self.seen(sandbox)
+        self.plug([self.ipv4_port()], sandbox)
+        seen = self.seen(sandbox)
+        self.assertEqual({'10.0.0.11/24'}, seen.pop('eth1').addresses)
+        self.assertEqual(before, seen)
+
+    def test_interface_that_the_server_renamed(self):
+        sandbox, vifs = self.new_sandbox(), [self.ipv4_port(1),
+                                             self.ipv4_port(2)]
+        self.plug(vifs[:1], sandbox)
+        for command in ('link set eth0 down', 'link set eth0 name lan'):
+            subprocess.run([*_enter(sandbox), 'ip', *command.split()],
+                           check=True)
+        self.plug(vifs, sandbox)
+        self.assertEqual({'lan', 'eth1'}, set(self.seen(sandbox)))
+        self.assertIn(('0.0.0.0/0', '10.0.0.1'),
+                      self.seen(sandbox)['lan'].routes)
+
+    def test_plugging_again_writes_nothing(self):
+        sandbox, vifs = self.new_sandbox(), [self.ipv4_port()]
+        self.plug(vifs, sandbox)
+        written = self.switch.vsctl('get', 'Open_vSwitch', '.', 'next_cfg')
+        calls = self._recorded_netlink()
+        self.networks.plug_all(self.instance, vifs, sandbox)
+        self.assertEqual(
+            [], [call for call in calls if call[1:] not in ((), ('get',))])
+        self.assertEqual(17, len(calls))
+        self.assertEqual(written, self.switch.vsctl(
+            'get', 'Open_vSwitch', '.', 'next_cfg'))
+
+    def test_ports_by_both_ways_to_the_database(self):
+        self.plug([self.ipv4_port()], self.new_sandbox())
+        native = switch.Switch().ports(self.instance)
+        self.flags(ovsdb_interface='vsctl', group='os_vif_ovs')
+        self.assertEqual(native, switch.Switch().ports(self.instance))
+        self.assertEqual([self.ipv4_port()['devname']],
+                         [port.name for port in native])
+
+    def _recorded_netlink(self):
+        """Verbs of pyroute2, each with its command, from now on.
+
+        Privileged code runs in this process then.
+        """
+        calls = []
+        connected = netlink.connected
+
+        @contextlib.contextmanager
+        def recorded(what):
+            with connected(what) as socket:
+                yield _Recorder(socket, calls)
+
+        # pyroute2 looks for libc by os.uname, which Nova's base class forbids.
+        self.useFixture(fixtures.MockPatch(
+            'ctypes.util.find_library', return_value=None))
+        novadocker.privileged.ctxt.set_client_mode(False)
+        self.addCleanup(novadocker.privileged.ctxt.set_client_mode, True)
+        self.useFixture(fixtures.MockPatchObject(
+            netlink, 'connected', recorded))
+        return calls
+
+    def test_default_route_is_there_all_the_time(self):
+        def vifs(*addresses, gateway='10.0.0.1'):
+            return [self.port(number, ports.subnet(
+                '10.0.0.0/24', address, gateway=gateway))
+                for number, address in enumerate(addresses, 1)]
+
+        sandbox = self.new_sandbox()
+        self.plug(vifs('10.0.0.11', '10.0.0.12'), sandbox)
+        monitor = self.useFixture(_RouteMonitor(sandbox))
+        for wanted in (vifs('10.0.0.13', '10.0.0.12'),
+                       vifs('10.0.0.13', '10.0.0.12', gateway='10.0.0.2'),
+                       vifs('10.0.0.13', '10.0.0.12', gateway='10.0.0.2')[1:]):
+            self.networks.plug_all(self.instance, wanted, sandbox)
+        seen = monitor.seen()
+        self.assertEqual(
+            ['default via 10.0.0.2 dev eth0 proto static',
+             'default via 10.0.0.2 dev eth1 proto static'],
+            [line for line in seen if 'default' in line])
+        self.assertNotIn('10.0.0.11', self.seen(sandbox)['eth1'].addresses)
+
+    def test_server_that_forges_indices(self):
+        """Its own veth looks as if it led to another server's device."""
+        victim, vif = self.new_sandbox(), self.ipv4_port(7)
+        other = ports.instance(
+            None, uuid='22222222-0000-4000-8000-000000000000')
+        self.addCleanup(self.networks.unplug_all, other, [vif])
+        self.networks.plug_all(other, [vif], victim)
+        before = self.seen(victim), self.plugged()
+        device = _show('link', vif['devname'])
+        forger, nested = self.new_sandbox(), self.new_sandbox()
+        subprocess.run(
+            [*_enter(forger), 'ip', 'link', 'add', 'forged', 'index',
+             str(device['link_index']), 'type', 'veth', 'peer', 'x',
+             'index', str(device['ifindex']), 'netns', str(nested.pid)],
+            check=True)
+        self.plug([], forger)
+        self.assertEqual(before, (self.seen(victim), self.plugged()))
 
     def test_device_that_is_no_veth_is_replaced(self):
         sandbox, vif = self.new_sandbox(), self.ipv4_port()
@@ -208,6 +320,63 @@ class NetworkTest(network_contract.NetworkContract, _Network):
             os.chmod(path, 0o600)
         self.plug([self.ipv4_port()], sandbox)
         self.assertEqual(['10.0.0.2'], self.written(sandbox)[0])
+
+
+class _Recorder:
+    """pyroute2's socket, which tells of what it was asked."""
+
+    def __init__(self, socket, calls):
+        self._socket = socket
+        self._calls = calls
+
+    def __getattr__(self, name):
+        method = getattr(self._socket, name)
+
+        def call(*args, **kwargs):
+            self._calls.append((name, *args[:1]))
+            return method(*args, **kwargs)
+        return call
+
+
+class _RouteMonitor(fixtures.Fixture):
+    """What ``ip monitor`` sees of the IPv4 routes in a namespace."""
+
+    def __init__(self, sandbox):
+        super().__init__()
+        self._sandbox = sandbox
+        self._markers = 0
+
+    def _setUp(self):
+        self._lines = []
+        process = subprocess.Popen(
+            [*_enter(self._sandbox), 'ip', '-4', 'monitor', 'route'],
+            stdout=subprocess.PIPE, text=True)
+        reader = threading.Thread(
+            target=lambda: self._lines.extend(process.stdout), daemon=True)
+        reader.start()
+        for cleanup in (process.stdout.close, reader.join, process.wait,
+                        process.kill):
+            self.addCleanup(cleanup)
+        self.seen()
+
+    def seen(self) -> list[str]:
+        """Everything up to now."""
+        waiting.until(self._mark, 'ip monitor listens')
+        lines = [line.strip() for line in self._lines]
+        del self._lines[:]
+        return lines
+
+    def _mark(self) -> bool:
+        self._markers += 1
+        marker = '203.0.113.%d' % self._markers
+        subprocess.run([*_enter(self._sandbox), 'ip', 'route', 'add',
+                        marker, 'dev', 'lo'], check=True)
+        deadline = time.monotonic() + 0.5
+        while time.monotonic() < deadline:
+            if any(line.startswith(marker + ' ') for line in self._lines):
+                return True
+            time.sleep(0.02)
+        return False
 
 
 class TrafficTest(_Network):
@@ -283,11 +452,11 @@ def _addresses(link: dict) -> frozenset[str]:
 
 
 def _routes(routes: list[dict], device: str) -> frozenset:
-    """Those that someone set, in the words of Neutron."""
+    """Those that someone set, in the words of Neutron; boot has no word."""
     return frozenset(
         (_destination(route), route.get('gateway', ''))
         for route in routes
-        if route['dev'] == device and route['protocol'] == 'static')
+        if route['dev'] == device and route.get('protocol') != 'kernel')
 
 
 def _destination(route: dict) -> str:

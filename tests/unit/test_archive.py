@@ -11,10 +11,11 @@
 # under the License.
 
 
+import bz2
 import gzip
-import io
 import itertools
 import json
+import lzma
 import tarfile
 import tracemalloc
 
@@ -23,10 +24,12 @@ import testtools
 from novadocker import archive
 from novadocker.archive import compression
 from novadocker.archive import layers
+from novadocker.archive import seen
 from novadocker.archive import tar
+from novadocker.archive import userfiles
 from tests.data import archives
 
-TAG = 'novadocker/11111111-2222-3333-4444-555555555555:abc'
+TAG = archives.TAG
 CHUNK = 64 * 1024
 
 
@@ -34,10 +37,15 @@ def chunks(data, size=CHUNK):
     return [data[start:start + size] for start in range(0, len(data), size)]
 
 
-def sanitised(data, size=CHUNK, result=None, **limits):
-    return b''.join(archive.sanitise(
-        chunks(data, size), TAG, archive.Limits(**limits),
-        result or archive.Result(), archives.ARCHITECTURE))
+def sanitised(data, size=CHUNK, rules=archives.RULES, **limits):
+    """Read as the driver does, twice where once does not do."""
+    def written(sizes=None):
+        return b''.join(archive.sanitise(
+            chunks(data, size), TAG, archive.Limits(**limits), rules, sizes))
+    try:
+        return written()
+    except archive.ReadAgain as again:
+        return written(again.sizes)
 
 
 def refused(case):
@@ -62,7 +70,7 @@ def per_case(cases):
 class SoundArchive:
     """What every archive that goes to the engine has to be."""
 
-    def assertSound(self, output, result=None):
+    def assertSound(self, output):
         contents = archives.members_of(output)
         names = list(contents)
         self.assertEqual(['config.json', 'manifest.json'], names[-2:])
@@ -77,16 +85,13 @@ class SoundArchive:
             archives.digest(self.unpacked(contents[name]))
             for name in manifest['Layers']])
         self.assertEqual(bytes(1024), output[-1024:])
-        if result:
-            self.assertEqual(archives.digest(contents['config.json']),
-                             result.image_id)
         return contents
 
     def unpacked(self, data):
-        """As engine 20.10 does it, which knows no zstd."""
-        self.assertNotEqual('zstd', compression.format_of(data))
-        packed = compression.format_of(data) == 'gzip'
-        return gzip.decompress(data) if packed else data
+        """As engine 20.10 does it, which knows no zstd and may have no xz."""
+        kind = compression.looks_packed(data)
+        self.assertIn(kind, (None, 'gzip'))
+        return gzip.decompress(data) if kind else data
 
 
 @per_case(archives.HONEST.values())
@@ -95,9 +100,8 @@ class HonestTest(SoundArchive, testtools.TestCase):
 
     def check(self, case):
         data = case.build()
-        result = archive.Result()
-        output = sanitised(data, result=result, **case.limits)
-        self.assertSound(output, result)
+        output = sanitised(data, **case.limits)
+        self.assertSound(output)
         for size in (len(data), 1009):
             self.assertEqual(output, sanitised(data, size, **case.limits))
 
@@ -109,48 +113,112 @@ class HostileTest(testtools.TestCase):
         self.assertRegex(refused(case), case.reason)
 
 
-class ResultTest(SoundArchive, testtools.TestCase):
+class RecordTest(testtools.TestCase):
+    """What the caller is told of the image, in labels."""
 
-    def test_tells_what_the_image_is(self):
-        image = archives.Image(archives.base_layer(), archives.base_layer(),
-                               archives.second_layer())
-        result = archive.Result()
-        sanitised(archives.docker25(image), result=result)
-        self.assertEqual(archives.ARCHITECTURE, result.architecture)
-        self.assertEqual('linux', result.os)
-        self.assertEqual(tuple(image.document['rootfs']['diff_ids']),
-                         result.layers)
-        # The layer that comes twice is stored once.
-        self.assertEqual(len(image.layers[0]) + len(image.layers[2]),
-                         result.unpacked_bytes)
-        self.assertEqual(3, len(result.history))
+    def config(self, image, **rules):
+        output = sanitised(archives.docker25(image),
+                           rules=archive.Rules(**rules))
+        return archives.config_of(output)['config']
+
+    def test_layers_are_measured_each_once(self):
+        layers_ = [archives.base_layer(), archives.second_layer()]
+        self.assertEqual(
+            {'bytes': str(sum(map(len, layers_)))},
+            self.config(archives.Image(layers_[0], *layers_),
+                        unpacked_label='bytes')['Labels'])
+
+    def test_volumes_are_recorded_and_never_declared(self):
+        config = self.config(
+            archives.Image(config={'Labels': {'a': 'b'}, 'Volumes': {
+                '/data': {}, 'data/': {}, '//var/./lib/x': {}}}),
+            volumes_label='volumes')
+        self.assertNotIn('Volumes', config)
+        self.assertEqual({'a': 'b', 'volumes': '["/data", "/var/lib/x"]'},
+                         config['Labels'])
+
+    def test_nothing_is_recorded_unasked(self):
+        config = self.config(archives.Image(config={
+            'Volumes': {'/data': {}}}))
+        self.assertEqual({'Env', 'Cmd'}, set(config))
 
     def test_the_same_image_gets_the_same_id_from_every_tool(self):
-        ids = set()
-        for layout in (archives.legacy, archives.docker25, archives.oci,
-                       archives.podman):
-            result = archive.Result()
-            sanitised(layout(archives.Image()), result=result)
-            ids.add(result.image_id)
-        self.assertEqual(1, len(ids))
+        self.assertEqual(1, len({
+            archives.members_of(sanitised(layout(archives.Image())))[
+                'config.json']
+            for layout in (archives.legacy, archives.docker25, archives.oci,
+                           archives.podman)}))
 
-    def test_statements_on_an_image_are_no_images(self):
+
+class PlatformTest(testtools.TestCase):
+    """One image of several is taken: the one that the engine would take."""
+
+    def taken(self, host, *platforms):
+        rows = [(name, variant, archives.Image(
+            architecture=name, variant=variant))
+            for name, variant in platforms]
+        config = archives.config_of(sanitised(
+            archives.of_platforms(*rows), rules=archive.Rules(host)))
+        return config['architecture'], config.get('variant', '')
+
+    def test_lowest_level_that_all_hosts_run(self):
+        amd64 = [('amd64', 'v3'), ('386', ''), ('amd64', ''), ('amd64', 'v2')]
+        self.assertEqual(('amd64', ''), self.taken('x86_64', *amd64))
+        self.assertEqual(('amd64', 'v2'), self.taken(
+            'amd64', ('amd64', 'v2'), ('amd64', 'v3'), ('arm64', '')))
+        self.assertEqual(('arm64', 'v8'), self.taken(
+            'aarch64', ('arm64', 'v9'), ('arm64', 'v8'), ('amd64', '')))
+
+    def test_32_bits_where_there_is_nothing_else(self):
+        self.assertEqual(('386', ''), self.taken(
+            'amd64', ('386', ''), ('arm', 'v7')))
+        for host in ('arm64', 'armv7l'):
+            self.assertEqual(('arm', 'v7'), self.taken(
+                host, ('arm', 'v6'), ('arm', 'v7'), ('amd64', '')))
+
+    def test_what_cannot_run_is_refused(self):
+        for host, name in (('386', 'amd64'), ('arm', 'arm64'),
+                           ('s390x', '386')):
+            with self.assertRaisesRegex(archive.ArchiveError, 'leads to 0'):
+                self.taken(host, (name, ''))
+
+    def test_any_platform_where_the_host_is_unknown(self):
         """Attestations are manifests too; for any machine all are seen."""
-        result = archive.Result()
-        for _block in archive.sanitise(
-                chunks(archives.docker_29_nested_index()), TAG,
-                archive.Limits(), result):
-            pass
-        self.assertEqual('amd64', result.architecture)
+        config = archives.config_of(sanitised(
+            archives.docker_29_nested_index(), rules=archive.Rules()))
+        self.assertEqual('amd64', config['architecture'])
 
-    def test_is_empty_until_the_end(self):
-        result = archive.Result()
-        image = archives.Image(archives.base_layer(
-            archives.member('data', bytes(2 * CHUNK))))
-        stream = archive.sanitise(chunks(archives.legacy(image)), TAG,
-                                  archive.Limits(), result)
-        next(stream)
-        self.assertEqual(archive.Result(), result)
+
+class ReadAgainTest(SoundArchive, testtools.TestCase):
+
+    def test_first_reading_leaves_no_manifest(self):
+        data = archives.zstd_layer_that_repeats_itself()
+        sent = bytearray()
+
+        def send():
+            for block in archive.sanitise(chunks(data), TAG, archive.Limits(),
+                                          archives.RULES):
+                sent.extend(block)
+
+        again = self.assertRaises(archive.ReadAgain, send)
+        self.assertNotIn(b'manifest.json', sent)
+        (size,) = again.sizes.values()
+        self.assertGreater(size, 40 * archives.MIB)
+
+    def test_refusals_come_with_the_first_reading(self):
+        image = archives.Image(archives.base_layer(archives.member(
+            'repeated', archives.noise(archives.MIB) * 40)),
+            architecture='s390x')
+        data = archives.packed(image, archives.zstd_layer)
+        error = self.assertRaises(archive.ArchiveError, list, archive.sanitise(
+            chunks(data), TAG, archive.Limits(), archives.RULES))
+        self.assertIn('s390x', str(error))
+
+    def test_another_archive_is_not_taken_for_the_first(self):
+        data = archives.zstd_layer_that_repeats_itself()
+        self.assertRaises(archive.ReadAgain, list, archive.sanitise(
+            chunks(data), TAG, archive.Limits(), archives.RULES,
+            {'l0/layer.tar': 1000}))
 
 
 class StreamTest(SoundArchive, testtools.TestCase):
@@ -161,7 +229,7 @@ class StreamTest(SoundArchive, testtools.TestCase):
         for size in (1000, 10 * archives.MIB):
             blocks = list(archive.sanitise(
                 chunks(archives.legacy(image), size), TAG, archive.Limits(),
-                archive.Result()))
+                archives.RULES))
             self.assertTrue(all(CHUNK <= len(block) <= 2 * CHUNK
                                 for block in blocks[:-1]))
 
@@ -177,7 +245,7 @@ class StreamTest(SoundArchive, testtools.TestCase):
 
         def load():
             for block in archive.sanitise(source(), TAG, archive.Limits(),
-                                          archive.Result()):
+                                          archives.RULES):
                 sent.extend(block)
 
         self.assertRaises(ChecksumWrong, load)
@@ -195,7 +263,7 @@ class StreamTest(SoundArchive, testtools.TestCase):
             limits = archive.Limits(max_unpacked_bytes=size)
             with self.assertRaises(archive.ArchiveError):
                 for _block in archive.sanitise(source, TAG, limits,
-                                               archive.Result()):
+                                               archives.RULES):
                     pass
         self.assertLess(tracemalloc.get_traced_memory()[1],
                         8 * archives.MIB)
@@ -217,20 +285,17 @@ class StreamTest(SoundArchive, testtools.TestCase):
 
 class ConfigTest(SoundArchive, testtools.TestCase):
 
-    def config(self, image, **limits):
-        output = sanitised(archives.legacy(image), **limits)
-        return json.loads(archives.members_of(output)['config.json'])
+    def config(self, image, **rules):
+        return archives.config_of(sanitised(
+            archives.legacy(image), rules=archive.Rules(**rules)))
 
     def test_what_the_image_says_of_itself_is_kept(self):
         settings = {
             'User': 'app', 'ExposedPorts': {'80/tcp': {}},
             'Env': ['PATH=/bin', 'A='], 'Entrypoint': ['/init'],
-            'Cmd': ['a', 'b c'], 'Volumes': {'/data': {}},
-            'WorkingDir': '/srv', 'Labels': {'a': 'b'},
+            'Cmd': ['a', 'b c'], 'WorkingDir': '/srv', 'Labels': {'a': 'b'},
             'StopSignal': 'SIGINT', 'StopTimeout': 3, 'OnBuild': ['RUN x'],
-            'Shell': ['/bin/sh', '-c'], 'Healthcheck': {
-                'Test': ['CMD', 'true'], 'Interval': 1, 'Timeout': 2,
-                'StartPeriod': 3, 'StartInterval': 4, 'Retries': 5}}
+            'Shell': ['/bin/sh', '-c']}
         image = archives.Image(config=settings, author='A', variant='v2')
         self.assertEqual(image.document, self.config(image))
 
@@ -250,23 +315,47 @@ class ConfigTest(SoundArchive, testtools.TestCase):
         self.assertEqual({'Env': ['PATH=/bin'], 'Cmd': ['sh -c true']},
                          document['config'])
 
+    def health_check(self, check, allow):
+        image = archives.Image(config={'Healthcheck': check})
+        return self.config(image, allow_healthcheck=allow)['config'].get(
+            'Healthcheck')
+
+    def test_health_check_is_dropped(self):
+        self.assertIsNone(self.health_check(
+            {'Test': ['CMD', 'true'], 'Interval': 10 ** 6}, allow=False))
+
+    def test_health_check_is_bounded_where_it_is_allowed(self):
+        second, day = 10 ** 9, 24 * 3600 * 10 ** 9
+        test = ['CMD', 'true']
+        for stated, kept in (
+                ({'Interval': 10 ** 6, 'Timeout': -1, 'StartInterval': 1,
+                  'StartPeriod': -1, 'Retries': -1},
+                 {'Interval': second, 'Timeout': second,
+                  'StartInterval': second}),
+                ({'Interval': 2 * day, 'Timeout': 2 * day,
+                  'StartInterval': 2 * day, 'StartPeriod': 2 * day,
+                  'Retries': 10 ** 9},
+                 {'Interval': day, 'Timeout': day, 'StartInterval': day,
+                  'StartPeriod': day, 'Retries': 1000}),
+                ({'Interval': 5 * second, 'Retries': 3, 'Timeout': 0},
+                 {'Interval': 5 * second, 'Retries': 3})):
+            self.assertEqual({'Test': test, **kept}, self.health_check(
+                {'Test': test, **stated}, allow=True))
+
     def test_labels_of_ours_are_dropped_from_a_snapshot(self):
         image = archives.Image(config={'Labels': {
             'org.openstack.nova.uuid': 'x', 'Org.OpenStack.Nova.Role': 'y',
             'org.openstack.nova': 'kept'}})
-        self.assertEqual(
-            {'org.openstack.nova': 'kept'},
-            self.config(image, strip_labels=True)['config']['Labels'])
+        self.assertEqual({'org.openstack.nova': 'kept'}, self.config(
+            image, reserved_labels='org.openstack.nova.',
+            strip_reserved=True)['config']['Labels'])
 
     def test_host_architecture_as_uname_or_go_says(self):
         data = archives.docker_20_10()
         for name in ('x86_64', 'amd64', 'AMD64', None):
-            self.assertSound(b''.join(archive.sanitise(
-                chunks(data), TAG, archive.Limits(), archive.Result(),
-                name)))
+            self.assertSound(sanitised(data, rules=archive.Rules(name)))
         with self.assertRaisesRegex(archive.ArchiveError, 'runs arm64'):
-            list(archive.sanitise(chunks(data), TAG, archive.Limits(),
-                                  archive.Result(), 'aarch64'))
+            sanitised(data, rules=archive.Rules('aarch64'))
 
     def test_message_shows_names_harmlessly(self):
         name = 'a\x1b[31m\n' + 'b' * 200
@@ -346,9 +435,8 @@ class LayerScanTest(testtools.TestCase):
 
     def scan(self, layer, size):
         """Give the names and links that were seen."""
-        special = layers.SpecialFiles()
         scan = layers.LayerScan('x', layers.Budget(1 << 30, 1000),
-                                special)
+                                userfiles.UserFiles())
         self.patch(scan, '_check', lambda header: seen.append(
             (header.name, header.kind, header.size)))
         seen = []
@@ -383,7 +471,8 @@ class CompressionTest(testtools.TestCase):
     def test_pieces_are_small_however_well_it_packs(self):
         data = bytes(5 * archives.MIB + 3)
         for kind, pack in (('gzip', archives.gzip_layer),
-                           ('zstd', archives.zstd_layer)):
+                           ('zstd', archives.zstd_layer),
+                           ('xz', lzma.compress), ('bzip2', bz2.compress)):
             packed = pack(data)
             for size in (1, 7, len(packed)):
                 inflater = compression.Inflater(kind, 'x')
@@ -400,19 +489,38 @@ class CompressionTest(testtools.TestCase):
             list(inflater.feed(gzip.compress(b'') * 11))
 
     def test_padded_gzip_has_the_size_it_told(self):
-        noise = bytes(range(256)) * 300
-        for packed in (0, 1, 10, 1000, 3000, 70_000):
-            padded = compression.PaddedGzip(packed)
-            data = noise[:packed]
-            output = padded.feed(data) + b''.join(padded.finish())
-            self.assertEqual(padded.size, len(output))
-            self.assertEqual(data, gzip.decompress(output))
+        noise = archives.noise(70_000)
+        for size in (0, 1, 10, 1000, 3000, 70_000):
+            for room in (compression.room_for_content(size),
+                         compression.room_for_packed(size)):
+                padded = compression.PaddedGzip(room)
+                output = padded.feed(noise[:size]) + b''.join(padded.finish())
+                self.assertEqual(room, len(output))
+                self.assertEqual(noise[:size], gzip.decompress(output))
+
+    def test_content_always_has_room(self):
+        """However it is cut, and whatever it is."""
+        mib = archives.noise(archives.MIB)
+        for pieces in ([mib] * 8, chunks(mib, 100), [b'a' * 5_000_000]):
+            padded = compression.PaddedGzip(
+                compression.room_for_content(sum(map(len, pieces))))
+            output = b''.join(map(padded.feed, pieces))
+            self.assertEqual(b''.join(pieces), gzip.decompress(
+                output + b''.join(padded.finish())))
 
     def test_padded_gzip_that_does_not_fit(self):
-        padded = compression.PaddedGzip(1)
-        with self.assertRaisesRegex(archive.ArchiveError, 'with gzip'):
-            padded.feed(b'')
-            with gzip.open(io.BytesIO(archives.gzip_layer(b''))):
-                for byte in range(256):
-                    padded.feed(bytes([byte, 255 - byte]) * 5 * CHUNK)
-            list(padded.finish())
+        padded = compression.PaddedGzip(1000)
+        self.assertRaises(compression.NoRoom, padded.feed,
+                          archives.noise(archives.MIB))
+
+
+class SeenTest(testtools.TestCase):
+
+    def test_every_name_is_new_once(self):
+        self.patch(seen, '_MOST_RECENT', 10)
+        names = [b'name %d' % one for one in range(95)]
+        found = seen.Seen()
+        self.assertTrue(all(map(found.add, names)))
+        self.assertFalse(any(map(found.add, names)))
+        self.assertTrue(all(name in found for name in names))
+        self.assertNotIn(b'other', found)

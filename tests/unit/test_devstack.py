@@ -37,6 +37,12 @@ class PausingDriver(nova_driver.ComputeDriver):
         pass
 
 
+class SerialDriver(nova_driver.ComputeDriver):
+
+    def get_serial_console(self, context, instance):
+        pass
+
+
 class VolumeDriver(nova_driver.ComputeDriver):
 
     def attach_volume(self, *args, **kwargs):
@@ -52,6 +58,11 @@ class TempestFlagsTest(base.TestCase):
     def told(self, driver):
         return {(section, option): value
                 for section, option, value in self.script.flags(driver)}
+
+    def test_serial_console_is_devstacks_to_switch_on(self):
+        option = 'compute-feature-enabled', 'serial_console'
+        self.assertIs(False, self.told(PausingDriver)[option])
+        self.assertNotIn(option, self.told(SerialDriver))
 
     def test_a_method_of_its_own_earns_its_flag_alone(self):
         earned = [option for (_section, option), value

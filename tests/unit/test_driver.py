@@ -79,11 +79,10 @@ class StartTest(driver_case.DriverCase):
 
     def test_tls_is_verified_unless_told_otherwise(self):
         self.flags(ca_file='/etc/ca.pem', group='docker')
-        self.assertEqual(
-            {'client_cert': None, 'ca_cert': '/etc/ca.pem', 'verify': True},
-            driver._tls_options())
+        self.assertEqual(model.Tls(ca_file='/etc/ca.pem', verify=True),
+                         driver._tls_options())
         self.flags(api_insecure=True, group='docker')
-        self.assertFalse(driver._tls_options()['verify'])
+        self.assertFalse(driver._tls_options().verify)
 
 
 class HostTest(driver_case.DriverCase):

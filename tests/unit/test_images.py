@@ -204,7 +204,7 @@ class SnapshotTest(driver_case.DriverCase):
     def test_running_server_is_frozen_meanwhile(self):
         self.spawn()
         self._snapshot()
-        self.assertEqual(['True'], self._commit()['pause'])
+        self.assertEqual(['1'], self._commit()['pause'])
 
     def test_paused_and_stopped_servers(self):
         instance = self.spawn()
@@ -212,7 +212,7 @@ class SnapshotTest(driver_case.DriverCase):
             change(instance)
             state = self.driver.get_info(instance, use_cache=False).state
             self._snapshot()
-            self.assertEqual(['False'], self._commit()['pause'])
+            self.assertEqual(['0'], self._commit()['pause'])
             self.assertEqual(state, self.driver.get_info(
                 instance, use_cache=False).state)
 

@@ -30,10 +30,14 @@ ROWS = (
     ('novadocker', 'novadocker.virt', 'novadocker.i18n'),
     # The image sanitiser, a library of its own.
     ('novadocker.archive.words', 'novadocker.archive.digests',
-     'novadocker.archive.pipe'),
-    ('novadocker.archive.tar',),
-    ('novadocker.archive.compression', 'novadocker.archive.layers',
-     'novadocker.archive.manifests'),
+     'novadocker.archive.pipe', 'novadocker.archive.platforms',
+     'novadocker.archive.seen'),
+    ('novadocker.archive.documents', 'novadocker.archive.tar'),
+    ('novadocker.archive.compression', 'novadocker.archive.imageconfig',
+     'novadocker.archive.userfiles'),
+    ('novadocker.archive.layers', 'novadocker.archive.manifests'),
+    ('novadocker.archive.copies',),
+    ('novadocker.archive.contents',),
     ('novadocker.archive.rewriter',),
     ('novadocker.archive',),
     # Root.
@@ -41,6 +45,8 @@ ROWS = (
      'novadocker.privileged.netlink'),
     ('novadocker.privileged.files', 'novadocker.privileged.namespaces',
      'novadocker.privileged.netns_links'),
+    ('novadocker.privileged.addresses', 'novadocker.privileged.veth'),
+    ('novadocker.privileged.routes',),
     ('novadocker.privileged.interfaces',),
     # What every room of the driver may use.
     ('novadocker.conf', 'novadocker.extra_specs',
@@ -50,11 +56,14 @@ ROWS = (
      'novadocker.virt.docker.engine.exception',
      'novadocker.virt.docker.engine.model'),
     ('novadocker.virt.docker.engine.outage',
+     'novadocker.virt.docker.engine.turns',
      'novadocker.virt.docker.engine.wire'),
+    ('novadocker.virt.docker.engine.connection',),
     ('novadocker.virt.docker.engine.client',),
+    ('novadocker.virt.docker.engine.policy',),
     # The rooms.
     ('novadocker.virt.docker.netconfig', 'novadocker.virt.docker.pause',
-     'novadocker.virt.docker.spec'),
+     'novadocker.virt.docker.spec', 'novadocker.virt.docker.switch'),
     ('novadocker.virt.docker.hostops', 'novadocker.virt.docker.imagestore',
      'novadocker.virt.docker.metadataops',
      'novadocker.virt.docker.networkops'),
@@ -74,15 +83,23 @@ PACKAGES = ('novadocker.virt.docker', 'novadocker.virt.docker.engine',
 
 # Imported, in all of novadocker, by these modules alone.
 DOORS = {
-    'docker': {'novadocker.virt.docker.engine.client'},
+    'urllib3': {'novadocker.virt.docker.engine.connection',
+                'novadocker.virt.docker.engine.outage'},
+    'novadocker.virt.docker.engine.connection': {
+        'novadocker.virt.docker.engine.client'},
     'novadocker.virt.docker.engine.wire': {
         'novadocker.virt.docker.engine.client'},
     'oslo_privsep': {'novadocker.privileged'},
     'pyroute2': {'novadocker.privileged.namespaces',
                  'novadocker.privileged.netlink'},
     'oslo_config': {'novadocker.conf'},
+    'os_vif': {'novadocker.virt.docker.switch'},
+    'vif_plug_ovs': {'novadocker.virt.docker.switch'},
     'nova.image': {'novadocker.virt.docker.imagestore'},
     'eventlet': set(),
+    # Clients of the engine that are not ours.
+    'docker': set(),
+    'requests': set(),
     'requests_unixsocket': set(),
 }
 

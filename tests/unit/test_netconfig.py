@@ -100,6 +100,49 @@ class InterfacesTest(base.TestCase):
                 ports.port(1, ports.subnet('2001:db8::/64', '2001:db8::5')),
                 ports.port(2, ports.subnet('10.1.0.0/24', '10.1.0.5'))))
 
+    def test_metadata_of_dhcp_agents_is_the_routers_to_serve(self):
+        """An address on the link would lead past it."""
+        self.assertEqual(
+            [(default('10.1.0.1'),
+              netconfig.Route('169.254.169.254/32', '10.1.0.1'))],
+            self.routes(ports.port(1, ports.subnet(
+                '10.1.0.0/24', '10.1.0.5', gateway='10.1.0.1',
+                dhcp_server='10.1.0.2'))))
+
+    def test_metadata_of_an_isolated_network_is_the_dhcp_agents(self):
+        for gateway in (None, '0.0.0.0'):
+            self.assertEqual(
+                [(netconfig.Route('169.254.169.254/32', '10.1.0.2'),)],
+                self.routes(ports.port(1, ports.subnet(
+                    '10.1.0.0/24', '10.1.0.5', gateway=gateway,
+                    dhcp_server='10.1.0.2'))))
+
+    def test_metadata_on_a_subnet_without_dhcp(self):
+        """The router of ML2/OVS serves it; OVN does not serve it at all."""
+        self.assertEqual(
+            [(default('10.1.0.1'),)],
+            self.routes(ports.port(1, ports.subnet(
+                '10.1.0.0/24', '10.1.0.5', gateway='10.1.0.1',
+                enable_dhcp=False))))
+
+    def test_metadata_by_the_subnet_that_has_dhcp(self):
+        self.assertEqual(
+            [(netconfig.Route('169.254.169.254/32', '10.2.0.2'),)],
+            self.routes(ports.port(
+                1, ports.subnet('10.1.0.0/24', '10.1.0.5',
+                                enable_dhcp=False),
+                ports.subnet('10.2.0.0/24', '10.2.0.5',
+                             dhcp_server='10.2.0.2'))))
+
+    def test_ports_that_stay_keep_their_names(self):
+        present = {'lo': '', 'eth0': 'tapa0000009-00', 'eth2': '',
+                   'eth3': 'tapa0000002-00', 'lan': 'tapa0000003-00'}
+        self.assertEqual(
+            ['eth0', 'eth3', 'eth1', 'eth4'],
+            [interface.name for interface in netconfig.interfaces(
+                [ports.port(number) for number in (1, 2, 3, 4)],
+                present=present)])
+
     def test_no_metadata_without_ipv4(self):
         self.assertEqual([()], self.routes(ports.port(1)))
 
@@ -155,6 +198,28 @@ class NameServiceTest(base.TestCase):
                                          dns=('0.0.0.0',)))
         self.assertEqual((),
                          netconfig.name_service([vif], 'web').nameservers)
+
+    def test_dhcp_agent_resolves_where_no_server_is_named(self):
+        vifs = [ports.port(1, ports.subnet(
+            '10.0.0.0/24', '10.0.0.5', dhcp_server='10.0.0.2'))]
+        self.assertEqual(('10.0.0.2',), netconfig.name_service(
+            vifs, 'web', ['192.0.2.53']).nameservers)
+
+    def test_operators_servers_where_neutron_names_none(self):
+        vif = ports.port(1, ports.subnet('10.0.0.0/24', '10.0.0.5'))
+        for expected, vifs in ((('192.0.2.53',), [vif]),
+                               (('10.0.0.2', '10.0.0.3', '2001:db8::2'),
+                                [vif, *self.vifs]), ((), [])):
+            self.assertEqual(expected, netconfig.name_service(
+                vifs, 'web', ['192.0.2.53']).nameservers)
+
+    def test_none_at_all_if_neutron_says_so(self):
+        for dns in ('0.0.0.0', '::'):
+            vif = ports.port(1, ports.subnet(
+                '10.0.0.0/24', '10.0.0.5', dns=(dns,),
+                dhcp_server='10.0.0.2'))
+            self.assertEqual((), netconfig.name_service(
+                [vif], 'web', ['192.0.2.53']).nameservers)
 
     def test_every_address_has_the_hosts_name(self):
         self.assertEqual({'10.0.0.5': ('web',), '2001:db8::5': ('web',)},

@@ -12,6 +12,7 @@
 
 
 import contextlib
+from unittest import mock
 
 from nova import exception as nova_exception
 
@@ -68,6 +69,11 @@ class FakeKernelTest(network_contract.NetworkContract, base.TestCase):
     def master(self, device):
         return self.kernel.links[device].master
 
+    def meddle(self, sandbox, name, address, route):
+        link = self.kernel.interfaces(sandbox.netns_path)[name]
+        link.addresses += (address,)
+        link.routes += (route,)
+
     def test_state_is_the_same_after_as_before(self):
         before, vifs = self.kernel.state(), [self.ipv4_port()]
         self.plug(vifs, self.new_sandbox())
@@ -79,8 +85,9 @@ class FakeKernelTest(network_contract.NetworkContract, base.TestCase):
         before = self.kernel.state()
         vifs = [self.ipv4_port(1), self.ipv4_port(
             2, details={'ovs_hybrid_plug': True})]
-        for verb in ('link_namespace', 'link_kind', 'build_interface',
-                     'set_master', 'write_name_service'):
+        for verb in ('link_namespace', 'link_kind', 'list_interfaces',
+                     'build_interface', 'set_master', 'prune_interface',
+                     'write_name_service'):
             self.kernel.fail_next(verb, OSError(5, 'injected'))
             err = self.assertRaises(
                 nova_exception.VirtualInterfaceCreateException,
@@ -99,6 +106,57 @@ class FakeKernelTest(network_contract.NetworkContract, base.TestCase):
             self.networks.unplug_all, self.instance, vifs)
         self.assertIn('no database', err.format_message())
         self.assertEqual(({vifs[0]['devname']}, set()), self.plugged())
+
+    def test_switch_that_keeps_a_port_without_a_word(self):
+        """As os-vif does when the database refuses."""
+        self.plug([self.ipv4_port()], self.new_sandbox())
+        with mock.patch('os_vif.unplug'):
+            err = self.assertRaises(
+                nova_exception.VirtualInterfaceUnplugException,
+                self.networks.unplug_all, self.instance, [self.ipv4_port()])
+        self.assertIn('still has port a0000001', err.format_message())
+
+    def test_server_without_ports_needs_no_switch(self):
+        with mock.patch('vif_plug_ovs.ovsdb.api.get_instance',
+                        side_effect=Exception('refused')):
+            with self.assertLogs(networkops.LOG.name, 'WARNING') as logged:
+                self.plug([], self.new_sandbox())
+                self.networks.unplug_all(self.instance, [])
+            self.assertIn('refused', logged.output[0])
+            self.assertRaisesRegex(
+                networkops.PlugFailed, 'refused', self.plug,
+                [self.ipv4_port()], self.new_sandbox())
+            self.assertRaisesRegex(
+                nova_exception.VirtualInterfaceUnplugException, 'refused',
+                self.networks.unplug_all, self.instance, [self.ipv4_port()])
+        self.networks.unplug_all(self.instance, [self.ipv4_port()])
+
+    def test_step_that_fails_names_its_port(self):
+        vifs = [self.ipv4_port(1), self.ipv4_port(2)]
+        sandbox = self.new_sandbox()
+        for verb, port in (('build_interface', vifs[0]),
+                           ('prune_interface', vifs[0])):
+            self.kernel.fail_next(verb, OSError(5, 'injected'))
+            self.assertRaisesRegex(
+                networkops.PlugFailed, 'port %s: .*injected' % port['id'],
+                self.networks.plug_all, self.instance, vifs, sandbox)
+        self.plug(vifs, sandbox)
+        self.kernel.fail_next('unplug', kernel.plug_error('injected'))
+        self.assertRaisesRegex(
+            networkops.PlugFailed, 'port %s: .*injected' % vifs[1]['id'],
+            self.networks.plug_all, self.instance, vifs[:1], sandbox)
+
+    def test_calls_of_a_plug_that_changes_nothing(self):
+        sandbox, vifs = self.new_sandbox(), [self.ipv4_port(1),
+                                             self.ipv4_port(2)]
+        self.plug(vifs, sandbox)
+        del self.kernel.calls[:]
+        self.networks.plug_all(self.instance, vifs, sandbox)
+        self.kernel.calls.remove('link_namespace')
+        self.assertEqual(
+            ['first_namespace', 'list_interfaces', 'link_kind']
+            + 2 * ['build_interface'] + 2 * ['prune_interface']
+            + ['write_name_service'], self.kernel.calls)
 
     def test_bridge_on_the_kernels_datapath_keeps_offload(self):
         self.kernel.kinds[self.bridge] = 'openvswitch'

@@ -48,3 +48,14 @@ class PipeTest(base.TestCase):
         next(blocks)
         blocks.close()
         self.assertTrue(ended.is_set())
+
+    def test_writer_takes_it_back_before_it_fails(self):
+        """As Nova does with data whose signature is wrong."""
+        def write(target):
+            target.write(b'unsigned')
+            target.truncate(0)
+            raise ValueError('the signature is wrong')
+
+        blocks = pipe.written_by(write)
+        self.assertEqual(b'unsigned', next(blocks))
+        self.assertRaisesRegex(ValueError, 'signature', next, blocks)

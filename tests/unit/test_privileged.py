@@ -76,6 +76,24 @@ class RefusalTest(_Privileged):
             with mock.patch.object(netlink, 'connected'):
                 self.refuses(lambda: self.build(**wrong))
 
+    def test_what_is_to_remain(self):
+        arguments = {
+            'netns_path': NETNS, 'host_name': TAP,
+            'addresses': ['10.0.0.5/24'],
+            'routes': [('0.0.0.0/0', '10.0.0.1')]}
+        for wrong in ({'netns_path': '/proc/self/ns/net'},
+                      {'host_name': 'eth0'}, {'host_name': TAP + '\n'},
+                      {'addresses': ['web']},
+                      {'routes': [('10.0.0.5/24', '10.0.0.1')]},
+                      {'routes': [('0.0.0.0/0', 'dev eth1')]}):
+            with mock.patch.object(netlink, 'connected'):
+                self.refuses(lambda: interfaces.prune_interface(
+                    **{**arguments, **wrong}))
+
+    def test_namespaces(self):
+        for path in ('/etc/passwd', '/proc/self/ns/net', NETNS + '\n'):
+            self.refuses(interfaces.list_interfaces, path)
+
     def test_other_devices(self):
         for name in ('eth0', 'docker0', 'lo', TAP + '0', '', '../' + TAP):
             self.refuses(interfaces.delete_interface, name)
@@ -151,6 +169,16 @@ class FilesTest(_Privileged):
     def test_nothing_is_left_of_a_longer_file(self):
         self.write()
         self.assertEqual('', self.read('resolv.conf'))
+
+    def test_what_is_written_already_is_left_alone(self):
+        self.write(['10.0.0.2'])
+        for name in ('resolv.conf', 'hosts'):
+            os.utime(self.path(name), (1, 1))
+        self.write(['10.0.0.2'])
+        self.assertEqual(1, os.stat(self.path('hosts')).st_mtime)
+        self.assertEqual(1, os.stat(self.path('resolv.conf')).st_mtime)
+        self.write(['10.0.0.3'])
+        self.assertEqual('nameserver 10.0.0.3\n', self.read('resolv.conf'))
 
     def test_file_is_neither_made_nor_followed(self):
         os.unlink(self.path('hosts'))

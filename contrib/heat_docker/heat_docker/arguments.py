@@ -18,52 +18,53 @@ sentence for the author of the template.
 
 from collections.abc import Iterable
 from collections.abc import Mapping
+import ipaddress
 import re
+from typing import Any
 
 from heat.common.i18n import _
 
 from heat_docker import properties as props
+from heat_docker import scalars
 
 _PORT = re.compile(r'(\d{1,5})(?:/(tcp|udp|sctp))?')
+_HOST_PORT = re.compile(r'(\d{1,5})(?:-(\d{1,5}))?')
 _NANOSECONDS = 10 ** 9
 # Networks in which the engine knows no names, so gives no aliases either.
 _NAMELESS = ('bridge', 'default', 'host', 'none')
 
 
-def check(properties: Mapping) -> None:
+def check(properties: props.Values) -> None:
     """:raises: ValueError"""
-    _ports(properties)
-    _port_bindings(properties)
-    for source, target in (properties[props.VOLUMES] or {}).items():
-        _bind(source, target)
-    for entry in properties[props.VOLUMES_FROM] or ():
-        volumes_of(entry)
+    config(properties, {})
+    host_config(properties, links(properties), volumes_from(properties))
 
 
-def config(properties: Mapping, labels: Mapping) -> dict:
+def config(properties: props.Values,
+           labels: Mapping[str, str]) -> dict[str, Any]:
     """For ``APIClient.create_container_config``."""
     return {
         'image': properties[props.IMAGE],
-        'command': properties[props.CMD] or None,
+        'command': _words(properties, props.CMD),
         'hostname': properties[props.HOSTNAME] or None,
         'user': properties[props.USER] or None,
         'tty': properties[props.TTY],
         'stdin_open': properties[props.OPEN_STDIN],
         # Nobody is attached while a stack is created.
         'detach': True,
-        'environment': properties[props.ENV] or None,
+        'environment': _environment(properties),
         'ports': _ports(properties),
-        'labels': {**_strings(properties[props.LABELS]), **labels},
+        'labels': {**_map(properties, props.LABELS), **labels},
         'healthcheck': _health_check(properties[props.HEALTH_CHECK]),
     }
 
 
-def host_config(properties: Mapping, links: Mapping,
-                volumes_from: Iterable[str]) -> dict:
+def host_config(properties: props.Values, links: Mapping[str, str],
+                sources: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """For ``APIClient.create_host_config``.
 
-    :param links: ids of containers and their aliases
-    :param volumes_from: ids of containers, each perhaps with ``:ro``
+    :param links: containers and their aliases
+    :param sources: containers whose volumes to mount, each with its mode
     """
     privileged = properties[props.PRIVILEGED]
     network = _first_network(properties)
@@ -71,11 +72,11 @@ def host_config(properties: Mapping, links: Mapping,
         'privileged': privileged,
         'binds': [_bind(*item) for item
                   in (properties[props.VOLUMES] or {}).items()],
-        'volumes_from': list(volumes_from),
+        'volumes_from': [container + mode for container, mode in sources],
         'port_bindings': _port_bindings(properties),
         'links': None if _named(network) else dict(links),
         'network_mode': network,
-        'dns': properties[props.DNS] or None,
+        'dns': _name_servers(properties),
         'restart_policy': properties[props.RESTART_POLICY] or None,
         'cap_add': properties[props.CAP_ADD] or None,
         'cap_drop': properties[props.CAP_DROP] or None,
@@ -85,7 +86,7 @@ def host_config(properties: Mapping, links: Mapping,
     }
 
 
-def limits(properties: Mapping) -> dict:
+def limits(properties: props.Values) -> dict[str, Any]:
     """What the engine changes while a container runs."""
     memory = properties[props.MEMORY] or None
     return {
@@ -98,13 +99,14 @@ def limits(properties: Mapping) -> dict:
     }
 
 
-def update(properties: Mapping) -> dict:
+def update(properties: props.Values) -> dict[str, Any]:
     """For ``APIClient.update_container``."""
     return dict(limits(properties),
                 restart_policy=properties[props.RESTART_POLICY])
 
 
-def endpoints(properties: Mapping, links: Mapping) -> list[tuple[str, dict]]:
+def endpoints(properties: props.Values, links: Mapping[str, str]
+              ) -> list[tuple[str, dict[str, Any]]]:
     """Networks in the order of joining, each with its endpoint's settings.
 
     For ``APIClient.create_endpoint_config``. The default bridge needs none:
@@ -113,7 +115,7 @@ def endpoints(properties: Mapping, links: Mapping) -> list[tuple[str, dict]]:
     found = []
     for network in properties[props.NETWORKS] or ():
         name = network[props.NETWORK]
-        settings = {}
+        settings: dict[str, Any] = {}
         if _named(name):
             settings = {'aliases': network[props.ALIASES] or None,
                         'links': dict(links) or None}
@@ -121,8 +123,18 @@ def endpoints(properties: Mapping, links: Mapping) -> list[tuple[str, dict]]:
     return found
 
 
-def volumes_of(entry: str) -> tuple[str, str]:
-    """The container of a ``volumes_from`` entry, and ``:ro`` or such."""
+def links(properties: props.Values) -> dict[str, str]:
+    """Containers to link to, as the template names them, and aliases."""
+    return _map(properties, props.LINKS)
+
+
+def volumes_from(properties: props.Values) -> list[tuple[str, str]]:
+    """Containers, as the template names them, each with ``:ro`` or such."""
+    return [_source(entry)
+            for entry in _words(properties, props.VOLUMES_FROM) or ()]
+
+
+def _source(entry: str) -> tuple[str, str]:
     container, _colon, mode = entry.partition(':')
     if mode not in ('', 'ro', 'rw'):
         raise ValueError(_(
@@ -131,32 +143,69 @@ def volumes_of(entry: str) -> tuple[str, str]:
     return container, mode and ':' + mode
 
 
+def _words(properties: props.Values, name: str) -> list[str] | None:
+    """A list as text; None, the engine's default, if there is nothing."""
+    return [scalars.text(name, each)
+            for each in properties[name] or ()] or None
+
+
+def _map(properties: props.Values, name: str) -> dict[str, str]:
+    return {scalars.text(name, key): scalars.text(name, value)
+            for key, value in (properties[name] or {}).items()}
+
+
+def _environment(properties: props.Values) -> list[str] | None:
+    for entry in properties[props.ENV] or ():
+        if isinstance(entry, Mapping) or str(entry).startswith('='):
+            raise ValueError(_(
+                'Property env: %s is no variable; write NAME=value.') % entry)
+    return _words(properties, props.ENV)
+
+
+def _name_servers(properties: props.Values) -> list[str] | None:
+    addresses = _words(properties, props.DNS) or []
+    for address in filter(None, addresses):
+        # The engine would write anything down, and nobody would be asked.
+        _check_address(props.DNS, address)
+    return list(filter(None, addresses)) or None
+
+
+def _check_address(name: str, address: str) -> None:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise ValueError(_(
+            'Property %(name)s: %(address)s is no IP address.')
+            % {'name': name, 'address': address}) from None
+
+
 def _named(network: str | None) -> bool:
     return bool(network) and network not in _NAMELESS
 
 
-def _first_network(properties):
+def _first_network(properties: props.Values) -> str | None:
     networks = properties[props.NETWORKS]
     return networks[0][props.NETWORK] if networks else None
 
 
-def _ports(properties) -> list[tuple[int, str]]:
+def _ports(properties: props.Values) -> list[tuple[int, str]]:
     """All that is exposed: what is published is so too."""
     wanted = [*(properties[props.PORT_SPECS] or ()),
               *(properties[props.PORT_BINDINGS] or ())]
     return list(dict.fromkeys(_port(each) for each in wanted))
 
 
-def _port(text) -> tuple[int, str]:
-    match = _PORT.fullmatch(str(text))
+def _port(written: object) -> tuple[int, str]:
+    match = _PORT.fullmatch(str(written))
     if not match or not 0 < int(match[1]) < 65536:
         raise ValueError(_(
             'Properties port_specs and port_bindings: %s is no port; write '
-            '80, 80/tcp or 53/udp.') % text)
+            '80, 80/tcp or 53/udp.') % written)
     return int(match[1]), match[2] or 'tcp'
 
 
-def _port_bindings(properties) -> dict | None:
+def _port_bindings(properties: props.Values
+                   ) -> dict[str, list[dict[str, str]]] | None:
     bindings = properties[props.PORT_BINDINGS]
     return bindings and {
         '%d/%s' % _port(port): [_address(each) for each in (
@@ -164,22 +213,37 @@ def _port_bindings(properties) -> dict | None:
         for port, where in bindings.items()}
 
 
-def _address(where) -> dict:
+def _address(where: object) -> dict[str, str]:
     if not isinstance(where, Mapping):
         where = {'HostPort': where}
     if set(where) - {'HostIp', 'HostPort'}:
         raise ValueError(_(
             'Property port_bindings: only HostIp and HostPort are known, not '
-            '%s.') % ', '.join(sorted(where)))
-    return {name: str(where.get(name) or '')
-            for name in ('HostIp', 'HostPort')}
+            '%s.') % ', '.join(sorted(map(str, where))))
+    found = {name: scalars.text(props.PORT_BINDINGS, where.get(name))
+             for name in ('HostIp', 'HostPort')}
+    if found['HostIp']:
+        _check_address(props.PORT_BINDINGS, found['HostIp'])
+    _check_host_port(found['HostPort'])
+    return found
 
 
-def _bind(source: str, target) -> str:
+def _check_host_port(written: str) -> None:
+    match = _HOST_PORT.fullmatch(written)
+    ports = map(int, filter(None, match.groups())) if match else [-1]
+    if written and not all(0 <= port < 65536 for port in ports):
+        raise ValueError(_(
+            'Property port_bindings: %s is no port of the host; write 8080, '
+            'or 8080-8090 for any of these.') % written)
+
+
+def _bind(source: object, target: object) -> str:
     if not isinstance(target, Mapping):
         target = {'bind': target}
-    path = str(target.get('bind') or '')
-    mode = target.get('mode') or ('ro' if target.get('ro') else 'rw')
+    source = scalars.text(props.VOLUMES, source)
+    path = scalars.text(props.VOLUMES, target.get('bind'))
+    read_only = scalars.flag(props.VOLUMES, target.get('ro'))
+    mode = target.get('mode') or ('ro' if read_only else 'rw')
     if (':' in source or ':' in path or not path.startswith('/') or
             mode not in ('ro', 'rw') or
             set(target) - {'bind', 'ro', 'mode'}):
@@ -190,7 +254,7 @@ def _bind(source: str, target) -> str:
     return '%s:%s:%s' % (source, path, mode)
 
 
-def _devices(properties) -> list[str]:
+def _devices(properties: props.Values) -> list[str]:
     return ['%s:%s:%s' % (device[props.PATH_ON_HOST],
                           device[props.PATH_IN_CONTAINER]
                           or device[props.PATH_ON_HOST],
@@ -198,15 +262,12 @@ def _devices(properties) -> list[str]:
             for device in properties[props.DEVICES] or ()]
 
 
-def _strings(labels) -> dict[str, str]:
-    return {name: str(value) for name, value in (labels or {}).items()}
-
-
-def _health_check(wanted) -> dict | None:
+def _health_check(wanted: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if not wanted:
         return None
     return {
-        'Test': wanted[props.TEST],
+        'Test': [scalars.text(props.HEALTH_CHECK, word)
+                 for word in wanted[props.TEST]],
         'Interval': _nanoseconds(wanted[props.INTERVAL]),
         'Timeout': _nanoseconds(wanted[props.TIMEOUT]),
         'StartPeriod': _nanoseconds(wanted[props.START_PERIOD]),

@@ -19,6 +19,7 @@ the answer is the same with every engine and every network.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from heat.common.i18n import _
 from heat.engine import attributes
@@ -39,7 +40,8 @@ _ADDRESS_FIELDS = {
 }
 
 
-def _attribute(description, kind=attributes.Schema.STRING):
+def _attribute(description: str, kind: str = attributes.Schema.STRING
+               ) -> attributes.Schema:
     # A container changes without Heat, so nothing is kept.
     return attributes.Schema(description, type=kind,
                              cache_mode=attributes.Schema.CACHE_NONE)
@@ -61,7 +63,7 @@ SCHEMA = {
 }
 
 
-def resolve(name: str, info: Mapping):
+def resolve(name: str, info: Mapping[str, Any]) -> Any:
     """Any attribute but the logs.
 
     :param info: the engine's answer to an inspection
@@ -78,7 +80,7 @@ def resolve(name: str, info: Mapping):
     }[name]
 
 
-def network_info(info: Mapping) -> dict:
+def network_info(info: Mapping[str, Any]) -> dict[str, Any]:
     settings = info['NetworkSettings']
     address = _main_network(info)
     return {
@@ -90,16 +92,18 @@ def network_info(info: Mapping) -> dict:
     }
 
 
-def _main_network(info: Mapping) -> Mapping:
+def _main_network(info: Mapping[str, Any]) -> Mapping[str, Any]:
     """The network the container was created with, else its first one."""
-    networks = info['NetworkSettings'].get('Networks') or {}
+    networks: Mapping[str, Mapping[str, Any]] = (
+        info['NetworkSettings'].get('Networks') or {})
     mode = info['HostConfig'].get('NetworkMode') or 'default'
     name = 'bridge' if mode == 'default' else mode
     return networks.get(name) or next(iter(networks.values()), {})
 
 
-def _host_ports(settings: Mapping, protocol: str) -> str:
+def _host_ports(settings: Mapping[str, Any], protocol: str) -> str:
+    """Each once, though it may be published for IPv4 and for IPv6."""
     ports = settings.get('Ports') or {}
-    return ','.join(
-        bindings[0]['HostPort'] for port, bindings in ports.items()
-        if bindings and port.endswith('/' + protocol))
+    return ','.join(dict.fromkeys(
+        binding['HostPort'] for port, bindings in ports.items()
+        if port.endswith('/' + protocol) for binding in bindings or ()))

@@ -19,16 +19,20 @@ Verbs of the Engine API, a few lines each. Failures become the tree of
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
+from typing import Any
+from typing import cast
+from typing import Self
 
 from heat.common.i18n import _
 
+from heat_docker import conf
 from heat_docker import exception
 
+_missing: str | None = None
 try:
     import docker
     from docker import errors as docker_errors
     import requests
-    _missing = None
 except ImportError as err:
     _missing = str(err)
 
@@ -40,47 +44,47 @@ _HEAD_BYTES = 64 * 1024
 
 def missing() -> str | None:
     """Why no engine can be spoken to, or None."""
-    if _missing is None:
-        return None
-    return _('The Docker SDK for Python is not installed where heat-engine '
-             'runs (%s).') % _missing
+    return _missing and _(
+        'The Docker SDK for Python is not installed where heat-engine runs '
+        '(%s).') % _missing
 
 
 class Engine:
     """One engine, for one thread, as a context manager.
 
     :param url: ``unix:///path`` or ``tcp://host:port``
-    :param conf: the options of ``[docker_resource]``
     """
 
-    def __init__(self, url: str, conf):
-        self._url = url
-        self._conf = conf
-        self._api: docker.APIClient | None = None
+    # From __enter__ on.
+    _api: 'docker.APIClient'
 
-    def __enter__(self):
+    def __init__(self, url: str, options: conf.Options):
+        self._url = url
+        self._options = options
+
+    def __enter__(self) -> Self:
         """:raises: EngineUnavailable"""
         if missing():
             raise exception.EngineUnavailable(url=self._url, reason=missing())
         with self._translated():
             self._api = docker.APIClient(
                 base_url=self._url, version='auto', tls=self._tls(),
-                timeout=self._conf.api_timeout)
+                timeout=self._options.api_timeout)
             self._check_version()
         return self
 
-    def __exit__(self, *_unused):
+    def __exit__(self, *_unused: object) -> None:
         self._api.close()
 
-    def _tls(self):
-        conf = self._conf
+    def _tls(self) -> 'docker.tls.TLSConfig | bool':
+        options = self._options
         if self._url.startswith('unix:') or not (
-                conf.ca_file or conf.cert_file or conf.insecure):
+                options.ca_file or options.cert_file or options.insecure):
             return False
-        pair = (conf.cert_file, conf.key_file) if conf.cert_file else None
+        pair = options.cert_file and (options.cert_file, options.key_file)
         return docker.tls.TLSConfig(
-            client_cert=pair, ca_cert=conf.ca_file,
-            verify=not conf.insecure)
+            client_cert=pair or None, ca_cert=options.ca_file,
+            verify=not options.insecure)
 
     def _check_version(self) -> None:
         spoken = self._api.api_version
@@ -113,8 +117,9 @@ class Engine:
 
     # Containers
 
-    def create(self, name: str, config: Mapping, host_config: Mapping,
-               stdin_once: bool, networks: Mapping[str, Mapping]) -> str:
+    def create(self, name: str, config: Mapping[str, Any],
+               host_config: Mapping[str, Any], stdin_once: bool,
+               networks: Mapping[str, Mapping[str, Any]]) -> str:
         """Create a container, without starting it, and return its id.
 
         :param config: for ``APIClient.create_container_config``
@@ -133,10 +138,11 @@ class Engine:
                     endpoints),
                 host_config=self._api.create_host_config(**host_config))
             body['StdinOnce'] = stdin_once
-            return self._api.create_container_from_config(body, name)['Id']
+            created = self._api.create_container_from_config(body, name)
+        return str(created['Id'])
 
     def connect(self, container: str, network: str,
-                settings: Mapping) -> None:
+                settings: Mapping[str, Any]) -> None:
         """Join a further network.
 
         :raises: NotFound
@@ -160,7 +166,7 @@ class Engine:
         with self._translated():
             self._api.rename(container, name)
 
-    def update(self, container: str, limits: Mapping) -> None:
+    def update(self, container: str, limits: Mapping[str, Any]) -> None:
         with self._translated():
             self._api.update_container(container, **limits)
 
@@ -172,10 +178,11 @@ class Engine:
         with self._translated():
             self._api.remove_container(container, v=True, force=True)
 
-    def inspect(self, container: str) -> dict:
+    def inspect(self, container: str) -> dict[str, Any]:
         """:raises: NotFound"""
         with self._translated():
-            return self._api.inspect_container(container)
+            return cast(dict[str, Any],
+                        self._api.inspect_container(container))
 
     # Logs
 
@@ -203,7 +210,7 @@ class Engine:
     # Errors
 
     @contextlib.contextmanager
-    def _translated(self):
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except docker_errors.APIError as err:
@@ -214,9 +221,9 @@ class Engine:
                 url=self._url, reason=str(err)) from err
 
 
-def _from_status(err) -> exception.EngineError:
-    kind = {404: exception.NotFound, 409: exception.Conflict}.get(
-        err.status_code, exception.EngineError)
+def _from_status(err: 'docker_errors.APIError') -> exception.EngineError:
+    kinds = {404: exception.NotFound, 409: exception.Conflict}
+    kind = kinds.get(err.status_code, exception.EngineError)
     return kind(reason=err.explanation or str(err))
 
 

@@ -16,6 +16,9 @@ All that decides about the security of an engine is here and nowhere in a
 template.
 """
 
+from typing import cast
+from typing import Protocol
+
 from oslo_config import cfg
 
 GROUP = cfg.OptGroup(
@@ -199,15 +202,39 @@ Possible values:
 ALL_OPTS = engine_opts + permission_opts
 
 
-def register_opts(conf) -> None:
+class Options(Protocol):
+    """The values of the options, as their readers see them."""
+
+    endpoints: list[str]
+    ca_file: str | None
+    cert_file: str | None
+    key_file: str | None
+    insecure: bool
+    api_timeout: int
+    pull_timeout: int
+    start_grace_period: float
+    allow_privileged: bool
+    allowed_binds: list[str]
+    allowed_devices: list[str]
+    allowed_capabilities: list[str]
+    allowed_networks: list[str]
+    allow_foreign_containers: bool
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
     """Make the options known to a ConfigOpts; harmless to repeat."""
     conf.register_group(GROUP)
     conf.register_opts(ALL_OPTS, group=GROUP)
 
 
-def list_opts():
+def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     """Entry point of ``oslo.config.opts``."""
     return [(GROUP, ALL_OPTS)]
+
+
+def options() -> Options:
+    """The options as they are now."""
+    return cast(Options, CONF[GROUP.name])
 
 
 CONF = cfg.CONF

@@ -16,13 +16,14 @@ Nothing here asks an engine, so a template is refused when it is validated.
 A property whose value is not known by then is judged again at creation.
 """
 
-from collections.abc import Mapping
 import posixpath
 
 from heat.common.i18n import _
 
+from heat_docker import conf
 from heat_docker import exception
 from heat_docker import properties as props
+from heat_docker import scalars
 
 # Labels under which OpenStack knows its containers again.
 RESERVED_LABELS = 'org.openstack.'
@@ -31,15 +32,15 @@ RESERVED_LABELS = 'org.openstack.'
 class Policy:
     """Judges properties by the options of ``[docker_resource]``."""
 
-    def __init__(self, conf):
-        self._conf = conf
+    def __init__(self, options: conf.Options):
+        self._options = options
 
     def endpoint(self, wanted: str | None) -> str:
         """The URL of an allowed engine; the first, if none is wanted.
 
         :raises: Refused
         """
-        endpoints = self._conf.endpoints
+        endpoints = self._options.endpoints
         if not endpoints:
             raise exception.Refused(reason=_(
                 'The operator of this cloud has named no Docker Engine for '
@@ -50,7 +51,7 @@ class Policy:
             raise _refused('docker_endpoint', _('the engine %s') % wanted)
         return _url(wanted)
 
-    def check(self, properties: Mapping) -> None:
+    def check(self, properties: props.Values) -> None:
         """:raises: Refused, with the first reason found"""
         self.endpoint(properties[props.DOCKER_ENDPOINT])
         self._check_privileged(properties)
@@ -60,37 +61,39 @@ class Policy:
         self._check_networks(properties)
         _check_labels(properties)
 
-    def _check_privileged(self, properties):
-        if properties[props.PRIVILEGED] and not self._conf.allow_privileged:
+    def _check_privileged(self, properties: props.Values) -> None:
+        if properties[props.PRIVILEGED] and not self._options.allow_privileged:
             raise _refused(props.PRIVILEGED, _('privileged containers'))
 
-    def _check_binds(self, properties):
-        for source in properties[props.VOLUMES] or ():
+    def _check_binds(self, properties: props.Values) -> None:
+        for written in properties[props.VOLUMES] or ():
+            source = scalars.text(props.VOLUMES, written)
             if not any(_covers(allowed, source)
-                       for allowed in self._conf.allowed_binds):
+                       for allowed in self._options.allowed_binds):
                 raise _refused(props.VOLUMES, _('to mount %s') % source)
 
-    def _check_devices(self, properties):
+    def _check_devices(self, properties: props.Values) -> None:
         for device in properties[props.DEVICES] or ():
             path = posixpath.normpath(device[props.PATH_ON_HOST])
-            if path not in self._conf.allowed_devices:
+            if path not in self._options.allowed_devices:
                 raise _refused(props.DEVICES, _('the device %s') % path)
 
-    def _check_capabilities(self, properties):
-        allowed = self._conf.allowed_capabilities
+    def _check_capabilities(self, properties: props.Values) -> None:
+        allowed = self._options.allowed_capabilities
         for name in properties[props.CAP_ADD] or ():
             if name not in allowed and 'ALL' not in allowed:
                 raise _refused(props.CAP_ADD, _('capability %s') % name)
 
-    def _check_networks(self, properties):
+    def _check_networks(self, properties: props.Values) -> None:
         for network in properties[props.NETWORKS] or ():
             name = network[props.NETWORK]
-            if name not in self._conf.allowed_networks:
+            if name not in self._options.allowed_networks:
                 raise _refused(props.NETWORKS, _('the network %s') % name)
 
 
-def _check_labels(properties):
-    for name in properties[props.LABELS] or ():
+def _check_labels(properties: props.Values) -> None:
+    for written in properties[props.LABELS] or ():
+        name = scalars.text(props.LABELS, written)
         if name.startswith(RESERVED_LABELS):
             raise exception.Refused(reason=_(
                 'Property labels: names that begin with "%s" belong to '

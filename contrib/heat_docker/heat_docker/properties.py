@@ -12,10 +12,17 @@
 
 """The properties of a container: names, types, constraints, meaning."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from heat.common.i18n import _
 from heat.engine import constraints
 from heat.engine import properties
 from heat.engine import support
+
+# What a template sets, by name. Heat has given defaults and, where a schema
+# says so, checked types; elsewhere a value is whatever YAML made of it.
+Values = Mapping[str, Any]
 
 PROPERTIES = (
     DOCKER_ENDPOINT, HOSTNAME, USER, MEMORY, PORT_SPECS, PRIVILEGED, TTY,
@@ -60,36 +67,36 @@ _OURS = support.SupportStatus(
 _Schema = properties.Schema
 
 
-def _string(description, **more):
+def _string(description: str, **more: Any) -> properties.Schema:
     return _Schema(_Schema.STRING, description, **more)
 
 
-def _integer(description, **more):
+def _integer(description: str, **more: Any) -> properties.Schema:
     return _Schema(_Schema.INTEGER, description, **more)
 
 
-def _number(description, **more):
+def _number(description: str, **more: Any) -> properties.Schema:
     return _Schema(_Schema.NUMBER, description,
                    constraints=[constraints.Range(min=0)], **more)
 
 
-def _flag(description, **more):
+def _flag(description: str, **more: Any) -> properties.Schema:
     return _Schema(_Schema.BOOLEAN, description, default=False, **more)
 
 
-def _list(description, **more):
+def _list(description: str, **more: Any) -> properties.Schema:
     return _Schema(_Schema.LIST, description, **more)
 
 
-def _map(description, **more):
+def _map(description: str, **more: Any) -> properties.Schema:
     return _Schema(_Schema.MAP, description, **more)
 
 
-def _since(version):
+def _since(version: str) -> support.SupportStatus:
     return support.SupportStatus(version=version)
 
 
-def _capabilities(description):
+def _capabilities(description: str) -> properties.Schema:
     return _list(
         description, default=[], support_status=_since('2015.1'),
         schema=_string(
@@ -125,7 +132,7 @@ _HEALTH_CHECK = {
     TEST: _list(
         _('["CMD", program, argument, ...], ["CMD-SHELL", command line], or '
           '["NONE"] to switch off the check of the image.'),
-        required=True, schema=_string(_('A word.'))),
+        required=True),
     INTERVAL: _number(_('Seconds between two checks.'), default=30),
     TIMEOUT: _number(_('Seconds that one check may last.'), default=30),
     RETRIES: _integer(

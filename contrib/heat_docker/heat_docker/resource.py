@@ -14,15 +14,18 @@
 
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Set
 import contextlib
 import dataclasses
 import re
+from typing import Any
 
+from heat.common import context as heat_context
 from heat.common import exception as heat_exception
 from heat.common.i18n import _
 from heat.engine import resource
+from heat.engine import rsrc_defn
 from heat.engine import support
-from oslo_config import cfg
 from oslo_log import log as logging
 
 from heat_docker import arguments
@@ -71,13 +74,18 @@ class DockerContainer(resource.Resource):
         status=support.UNSUPPORTED,
         message=_('This resource type is not part of Heat.'))
 
+    # The container's, once there is one.
+    resource_id: str | None
+
     PROPERTIES = props.PROPERTIES
     ATTRIBUTES = attributes.ATTRIBUTES
     properties_schema = props.SCHEMA
     attributes_schema = attributes.SCHEMA
 
     @classmethod
-    def is_service_available(cls, context):
+    def is_service_available(
+            cls, context: heat_context.RequestContext
+            ) -> tuple[bool, str | None]:
         """Why the type cannot be used at all, if so."""
         if client.missing():
             return False, client.missing()
@@ -87,7 +95,7 @@ class DockerContainer(resource.Resource):
             return False, str(err)
         return True, None
 
-    def validate(self):
+    def validate(self) -> None:
         super().validate()
         try:
             _policy().check(self.properties)
@@ -97,13 +105,13 @@ class DockerContainer(resource.Resource):
 
     # Creation
 
-    def handle_create(self):
+    def handle_create(self) -> _Creation:
         _policy().check(self.properties)
         creation = _Creation(self._watch())
         image = self.properties[props.IMAGE]
         if self._must_pull(image):
             creation.pulling = pull.Pull(self._engine(), image,
-                                         _options().pull_timeout)
+                                         conf.options().pull_timeout)
         else:
             self._create_and_start()
         return creation
@@ -116,7 +124,7 @@ class DockerContainer(resource.Resource):
             return False
         return self._up(creation.judge)
 
-    def handle_create_cancel(self, creation: _Creation):
+    def handle_create_cancel(self, creation: _Creation) -> None:
         if creation.pulling is not None:
             creation.pulling.cancel()
 
@@ -132,17 +140,17 @@ class DockerContainer(resource.Resource):
                 'the engine has none of that name, and pull_policy is never'))
         return True
 
-    def _create_and_start(self):
+    def _create_and_start(self) -> None:
         with self._engine() as engine:
             links = self._links(engine)
             networks = arguments.endpoints(self.properties, links)
             self.resource_id_set(self._create(engine, links, networks[:1]))
             for network, settings in networks[1:]:
-                engine.connect(self.resource_id, network, settings)
-            engine.start(self.resource_id)
+                engine.connect(self._container(), network, settings)
+            engine.start(self._container())
 
-    def _create(self, engine: client.Engine, links: Mapping,
-                networks: Iterable) -> str:
+    def _create(self, engine: client.Engine, links: Mapping[str, str],
+                networks: Iterable[tuple[str, dict[str, Any]]]) -> str:
         wanted = self.properties
         return engine.create(
             self._container_name(wanted),
@@ -152,7 +160,7 @@ class DockerContainer(resource.Resource):
 
     def _up(self, judge: watch.Watch) -> bool:
         with self._engine() as engine:
-            info = engine.inspect(self.resource_id)
+            info = engine.inspect(self._container())
             try:
                 up = judge.done(info)
             except exception.ContainerFailed as err:
@@ -161,8 +169,10 @@ class DockerContainer(resource.Resource):
             self.data_set(_JOB_DONE, 'true')
         return up
 
-    def _with_log(self, engine, err) -> exception.ContainerFailed:
-        tail = engine.log(self.resource_id, _QUOTED_LINES,
+    def _with_log(self, engine: client.Engine,
+                  err: exception.ContainerFailed
+                  ) -> exception.ContainerFailed:
+        tail = engine.log(self._container(), _QUOTED_LINES,
                           _QUOTED_BYTES).strip()
         if not tail:
             return err
@@ -172,16 +182,16 @@ class DockerContainer(resource.Resource):
 
     # Suspension
 
-    def handle_suspend(self):
+    def handle_suspend(self) -> None:
         with self._engine() as engine:
-            engine.stop(self.resource_id)
+            engine.stop(self._container())
 
-    def handle_resume(self):
+    def handle_resume(self) -> watch.Watch | None:
         """Start again; a job that is done is not done twice."""
         if self._job_done():
             return None
         with self._engine() as engine:
-            engine.start(self.resource_id)
+            engine.start(self._container())
         return self._watch()
 
     def check_resume_complete(self, judge: watch.Watch | None) -> bool:
@@ -189,9 +199,9 @@ class DockerContainer(resource.Resource):
 
     # Check
 
-    def handle_check(self):
+    def handle_check(self) -> None:
         with self._engine() as engine:
-            state = engine.inspect(self.resource_id)['State']
+            state = engine.inspect(self._container())['State']
             if self._job_done():
                 return
             if not state['Running']:
@@ -200,25 +210,28 @@ class DockerContainer(resource.Resource):
 
     # Update and replacement
 
-    def needs_replace_with_prop_diff(self, changed_properties_set,
-                                     after_props, before_props):
+    def needs_replace_with_prop_diff(
+            self, changed_properties_set: Set[str], after_props: props.Values,
+            before_props: props.Values) -> bool:
         """The engine takes no value for "as it was", so cannot lift one."""
         return any(before_props[name] and not after_props[name]
                    for name in (props.MEMORY, props.CPU_SHARES, props.CPU_SET)
                    if name in changed_properties_set)
 
-    def handle_update(self, json_snippet, tmpl_diff, prop_diff):
+    def handle_update(self, json_snippet: rsrc_defn.ResourceDefinition,
+                      tmpl_diff: Mapping[str, Any],
+                      prop_diff: props.Values) -> None:
         wanted = json_snippet.properties(self.properties_schema, self.context)
         changed = set(prop_diff) - {props.PULL_POLICY}
         if not changed:
             return
         with self._engine() as engine:
             if props.NAME in changed:
-                engine.rename(self.resource_id, self._container_name(wanted))
+                engine.rename(self._container(), self._container_name(wanted))
             if changed - {props.NAME}:
-                engine.update(self.resource_id, arguments.update(wanted))
+                engine.update(self._container(), arguments.update(wanted))
 
-    def prepare_for_replace(self):
+    def prepare_for_replace(self) -> None:
         """Make room: names, ports of the host and files are free then."""
         if self.resource_id is None:
             return
@@ -229,7 +242,7 @@ class DockerContainer(resource.Resource):
             LOG.warning('%(name)s is replaced without stopping it: %(err)s',
                         {'name': self, 'err': err})
 
-    def restore_prev_rsrc(self, convergence=False):
+    def restore_prev_rsrc(self, convergence: bool = False) -> None:
         """Bring back what prepare_for_replace has put aside."""
         # A resource refers to its stack weakly: the stacks are named here to
         # keep them.
@@ -244,17 +257,17 @@ class DockerContainer(resource.Resource):
             self.prepare_for_replace()
             backup.resources[self.name]._bring_back()
 
-    def _bring_back(self):
+    def _bring_back(self) -> None:
         with self._engine() as engine:
             name = self.data().get(_PARKED_NAME)
             if name is not None:
-                engine.rename(self.resource_id, name)
+                engine.rename(self._container(), name)
                 self.data_delete(_PARKED_NAME)
             if not self._job_done():
-                engine.start(self.resource_id)
+                engine.start(self._container())
 
     def _park(self, engine: client.Engine) -> None:
-        info = engine.inspect(self.resource_id)
+        info = engine.inspect(self._container())
         engine.stop(info['Id'])
         if _PARKED_NAME not in self.data():
             name = info['Name'].lstrip('/')
@@ -263,7 +276,8 @@ class DockerContainer(resource.Resource):
 
     # Existing containers
 
-    def handle_adopt(self, resource_data=None):
+    def handle_adopt(self, resource_data: Mapping[str, Any] | None = None
+                     ) -> None:
         wanted = dict(resource_data or {})
         # Not before it is known to be ours: what has an id gets deleted.
         self.resource_id = None
@@ -273,36 +287,38 @@ class DockerContainer(resource.Resource):
                     engine, wanted['resource_id'])
         super().handle_adopt(wanted)
 
-    def _show_resource(self):
+    def _show_resource(self) -> dict[str, Any]:
         with self._engine() as engine:
             if self.external_id is not None:
-                self._own(engine, self.resource_id)
-            return engine.inspect(self.resource_id)
+                self._own(engine, self._container())
+            return engine.inspect(self._container())
 
-    def get_live_resource_data(self):
+    def get_live_resource_data(self) -> dict[str, Any]:
         try:
             return self._show_resource()
         except exception.NotFound:
             raise heat_exception.EntityNotFound(entity='Resource',
                                                 name=self.name)
 
-    def parse_live_resource_data(self, resource_properties, resource_data):
+    def parse_live_resource_data(self, resource_properties: props.Values,
+                                 resource_data: Mapping[str, Any]
+                                 ) -> dict[str, Any]:
         """Only whether the container exists is compared."""
         return {}
 
     # Deletion
 
-    def handle_delete(self):
+    def handle_delete(self) -> None:
         if self.resource_id is not None:
             self.check_delete_complete(None)
 
-    def check_delete_complete(self, _unused) -> bool:
+    def check_delete_complete(self, _unused: None) -> bool:
         """Ask for the removal until there is nothing left to remove."""
         if self.resource_id is None:
             return True
         with self._engine() as engine:
             try:
-                engine.remove(self.resource_id)
+                engine.remove(self._container())
             except exception.NotFound:
                 return True
             except exception.Conflict:
@@ -311,7 +327,7 @@ class DockerContainer(resource.Resource):
 
     # Attributes
 
-    def _resolve_attribute(self, name):
+    def _resolve_attribute(self, name: str) -> Any:
         if self.resource_id is None:
             return None
         try:
@@ -320,32 +336,45 @@ class DockerContainer(resource.Resource):
         except exception.NotFound:
             return None
 
-    def _attribute(self, engine: client.Engine, name: str):
+    def _attribute(self, engine: client.Engine, name: str) -> Any:
+        container = self._container()
         if name == attributes.LOGS:
-            return engine.log(self.resource_id, _LOG_LINES, _LOG_BYTES)
+            return engine.log(container, _LOG_LINES, _LOG_BYTES)
         if name == attributes.LOGS_HEAD:
-            return engine.first_line(self.resource_id)
+            return engine.first_line(container)
         if name == attributes.LOGS_TAIL:
-            return engine.log(self.resource_id, 1, _LOG_BYTES).rstrip('\r\n')
-        return attributes.resolve(name, engine.inspect(self.resource_id))
+            return engine.log(container, 1, _LOG_BYTES).rstrip('\r\n')
+        return attributes.resolve(name, engine.inspect(container))
 
     # What the rest stands on
+
+    def _container(self) -> str:
+        """The container's id.
+
+        :raises: NotFound
+        """
+        if self.resource_id is None:
+            raise exception.NotFound(reason=_(
+                'The container of %s has never been made.') % self.name)
+        return self.resource_id
 
     def _engine(self) -> client.Engine:
         """:raises: Refused"""
         return client.Engine(
             _policy().endpoint(self.properties[props.DOCKER_ENDPOINT]),
-            _options())
+            conf.options())
 
     def _watch(self) -> watch.Watch:
-        return watch.Watch(self.properties, _options().start_grace_period)
+        return watch.Watch(self.properties,
+                           conf.options().start_grace_period)
 
     def _job_done(self) -> bool:
         return _JOB_DONE in self.data()
 
-    def _container_name(self, wanted: Mapping) -> str:
-        return wanted[props.NAME] or re.sub(
-            '[^a-zA-Z0-9_.-]', '_', self.physical_resource_name())
+    def _container_name(self, wanted: props.Values) -> str:
+        wished: str | None = wanted[props.NAME]
+        return wished or re.sub('[^a-zA-Z0-9_.-]', '_',
+                                self.physical_resource_name())
 
     def _labels(self) -> dict[str, str]:
         return {
@@ -357,13 +386,11 @@ class DockerContainer(resource.Resource):
 
     def _links(self, engine: client.Engine) -> dict[str, str]:
         return {self._own(engine, container): alias for container, alias
-                in (self.properties[props.LINKS] or {}).items()}
+                in arguments.links(self.properties).items()}
 
-    def _volumes_from(self, engine: client.Engine) -> list[str]:
-        entries = map(arguments.volumes_of,
-                      self.properties[props.VOLUMES_FROM] or ())
-        return [self._own(engine, container) + mode
-                for container, mode in entries]
+    def _volumes_from(self, engine: client.Engine) -> list[tuple[str, str]]:
+        return [(self._own(engine, container), mode) for container, mode
+                in arguments.volumes_from(self.properties)]
 
     def _own(self, engine: client.Engine, container: str) -> str:
         """The id of a container that this project may use.
@@ -374,16 +401,12 @@ class DockerContainer(resource.Resource):
             info = engine.inspect(container)
             labels = info['Config'].get('Labels') or {}
             if (labels.get(PROJECT_LABEL) == self.context.project_id or
-                    _options().allow_foreign_containers):
-                return info['Id']
+                    conf.options().allow_foreign_containers):
+                return str(info['Id'])
         raise exception.Refused(reason=_(
             'The engine has no container %s that a stack of this project '
             'made.') % container)
 
 
-def _options():
-    return cfg.CONF[conf.GROUP.name]
-
-
 def _policy() -> policy.Policy:
-    return policy.Policy(_options())
+    return policy.Policy(conf.options())

@@ -26,6 +26,7 @@ The rules, which ``doc/source/heat.rst`` tells the users:
 from collections.abc import Callable
 from collections.abc import Mapping
 import time
+from typing import Any
 
 from heat.common.i18n import _
 
@@ -34,6 +35,9 @@ from heat_docker import properties as props
 
 RESTARTS_TOLERATED = 5
 
+# What an engine answers to an inspection, or its part "State".
+_Json = Mapping[str, Any]
+
 
 class Watch:
     """Looks at one container again and again.
@@ -41,7 +45,7 @@ class Watch:
     Time is measured here: the clock of the engine's host may be another.
     """
 
-    def __init__(self, properties: Mapping, grace_s: float,
+    def __init__(self, properties: props.Values, grace_s: float,
                  clock: Callable[[], float] = time.monotonic):
         self._stays = stays(properties)
         self._health = _has_health_check(properties)
@@ -50,7 +54,7 @@ class Watch:
         self._started_at = ''
         self._seen_at = 0.0
 
-    def done(self, info: Mapping) -> bool:
+    def done(self, info: _Json) -> bool:
         """Whether the container is up, or has done its job.
 
         :param info: the engine's answer to an inspection
@@ -64,25 +68,25 @@ class Watch:
             return False
         return self._healthy(state)
 
-    def _steady(self, state: Mapping) -> bool:
+    def _steady(self, state: _Json) -> bool:
         if state['StartedAt'] != self._started_at:
             self._started_at = state['StartedAt']
             self._seen_at = self._clock()
         return self._clock() - self._seen_at >= self._grace_s
 
-    def _ended(self, state: Mapping) -> bool:
+    def _ended(self, state: _Json) -> bool:
         if job_done(state) and not self._stays:
             return True
         raise ended(state)
 
-    def _healthy(self, state: Mapping) -> bool:
+    def _healthy(self, state: _Json) -> bool:
         if not self._health:
             return True
         check_health(state)
-        return state['Health']['Status'] == 'healthy'
+        return bool(state['Health']['Status'] == 'healthy')
 
 
-def stays(properties: Mapping) -> bool:
+def stays(properties: props.Values) -> bool:
     """Whether a template means its container to run on."""
     policy = properties[props.RESTART_POLICY] or {}
     return bool(_has_health_check(properties) or properties[props.TTY] or
@@ -90,11 +94,11 @@ def stays(properties: Mapping) -> bool:
                 policy.get(props.POLICY_NAME) == 'always')
 
 
-def job_done(state: Mapping) -> bool:
-    return state['Status'] == 'exited' and state['ExitCode'] == 0
+def job_done(state: _Json) -> bool:
+    return bool(state['Status'] == 'exited' and state['ExitCode'] == 0)
 
 
-def ended(state: Mapping) -> exception.ContainerFailed:
+def ended(state: _Json) -> exception.ContainerFailed:
     """The failure of a container that does not run."""
     # Heat translates later: its messages can be joined, but not added.
     reasons = [_('The container ended with exit code %d.')
@@ -106,7 +110,7 @@ def ended(state: Mapping) -> exception.ContainerFailed:
     return exception.ContainerFailed(reason=' '.join(reasons))
 
 
-def check_health(state: Mapping) -> None:
+def check_health(state: _Json) -> None:
     """:raises: ContainerFailed"""
     health = state.get('Health') or {}
     if health.get('Status') != 'unhealthy':
@@ -116,12 +120,12 @@ def check_health(state: Mapping) -> None:
         'The health check of the container fails: %s') % output)
 
 
-def _has_health_check(properties: Mapping) -> bool:
+def _has_health_check(properties: props.Values) -> bool:
     wanted = properties[props.HEALTH_CHECK]
     return bool(wanted) and wanted[props.TEST] != ['NONE']
 
 
-def _check_restarts(info: Mapping) -> None:
+def _check_restarts(info: _Json) -> None:
     if info['RestartCount'] >= RESTARTS_TOLERATED:
         raise exception.ContainerFailed(reason=_(
             'The container ended %(count)d times in a row, the last time '

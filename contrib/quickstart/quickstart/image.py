@@ -13,8 +13,10 @@
 
 """The image of the first server, made from Debian packages on this machine.
 
-busybox gives the shell and the tools, dropbear the ssh server; image/init
-is the program that a server runs.
+busybox gives the tools, dropbear the ssh server, iputils a ping that needs
+no raw socket; image/ has the program that a server runs and a sudo for whoever
+types it by habit. Users get bash: busybox's own shell prefers its applets, its
+ping among them, to whatever is in PATH.
 """
 
 import io
@@ -26,15 +28,17 @@ from quickstart import problem
 from quickstart import settings as settings_
 from quickstart import shell
 
+_BASH = '/bin/bash'
 _BUSYBOX = '/bin/busybox'
 _DROPBEAR = '/usr/sbin/dropbear'
 _DROPBEARKEY = '/usr/bin/dropbearkey'
+_PING = '/usr/bin/ping'
 _FILES = {
-    'etc/passwd': 'root:x:0:0:root:/root:/bin/sh\n'
+    'etc/passwd': 'root:x:0:0:root:/root:/bin/bash\n'
                   'nobody:x:65534:65534:nobody:/:/bin/false\n',
     'etc/group': 'root:x:0:\ntty:x:5:\nnogroup:x:65534:\n',
     'etc/shadow': 'root:*:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n',
-    'etc/shells': '/bin/sh\n',
+    'etc/shells': '/bin/sh\n/bin/bash\n',
     'etc/nsswitch.conf': 'passwd: files\ngroup: files\nshadow: files\n',
     'etc/motd': 'This server is a container. Welcome.\n',
 }
@@ -89,11 +93,12 @@ def _fill(layer) -> None:
     _program(layer, _BUSYBOX, 'bin/busybox')
     for applet in subprocess.check_output(
             (_BUSYBOX, '--list-full'), text=True).split():
-        if applet not in ('bin/busybox', 'sbin/init', 'linuxrc'):
+        if applet not in ('bin/busybox', 'bin/ping', 'sbin/init', 'linuxrc'):
             _link(layer, applet, '/bin/busybox')
-    for program in (_DROPBEAR, _DROPBEARKEY):
+    programs = (_BASH, _DROPBEAR, _DROPBEARKEY, _PING)
+    for program in programs:
         _program(layer, program, program[1:])
-    for library in sorted(_libraries(_DROPBEAR) | _libraries(_DROPBEARKEY)):
+    for library in sorted(set().union(*map(_libraries, programs))):
         _program(layer, library, library[1:])
 
 

@@ -22,6 +22,7 @@ NETWORK = 'private'
 PUBLIC = 'public'
 ROUTER = 'router'
 SERVER = 'first'
+SUBNET_POOL = 'private-pool'
 STACK = 'hello'
 FLAVOR = 'c1.micro'
 

@@ -17,6 +17,7 @@ Runs in the cloud's virtualenv: python -m quickstart.seed DIRECTORY
 Each thing is looked for first, so that a second run only repairs.
 """
 
+import datetime
 import pathlib
 import sys
 import time
@@ -25,6 +26,7 @@ import openstack
 
 from quickstart import catalogue
 from quickstart import names
+from quickstart import services
 from quickstart import settings as settings_
 
 _PATIENCE_S = 180
@@ -34,21 +36,25 @@ def seed(settings) -> None:
     """Make everything a demonstration needs; prints what it is doing."""
     admin = catalogue.connect(settings)
     demo = catalogue.connect(settings, 'quickstart')
-    _wait_for_compute(admin)
+    _wait_for_compute(admin, settings)
     _flavors(admin)
     public = _public_network(admin)
+    _subnet_pool(admin)
     _private_network(demo, public)
     _security_group(demo)
     _keypair(demo, settings)
 
 
-def _wait_for_compute(admin) -> None:
-    """Until a host is mapped to the cell and reports that it is up.
+def _wait_for_compute(admin, settings) -> None:
+    """Until a host is mapped to the cell and has reported since its start.
+
+    A host counts as up for a minute after its nova-compute was killed; a
+    server that is given to the next one while it starts ends in ERROR.
 
     :raises: TimeoutError when that lasts too long.
     """
     deadline = time.monotonic() + _PATIENCE_S
-    while not _hypervisors(admin):
+    while not (_hypervisors(admin) and _has_reported(admin, settings)):
         if time.monotonic() > deadline:
             raise TimeoutError('nova-compute does not report to Nova')
         time.sleep(1)
@@ -57,6 +63,26 @@ def _wait_for_compute(admin) -> None:
 def _hypervisors(admin):
     return [each for each in admin.compute.hypervisors(details=False)
             if each.state == 'up']
+
+
+def _has_reported(admin, settings) -> bool:
+    """Whether the last report is the running nova-compute's own.
+
+    A host that is new has none yet; it is listed once it can be used.
+    """
+    process = next(service.process for service in
+                   services.openstack(settings)
+                   if service.name == 'nova-compute')
+    started = datetime.datetime.fromtimestamp(
+        process.started_at(settings), datetime.timezone.utc)
+    return all(
+        service.updated_at is None or _utc(service.updated_at) > started
+        for service in admin.compute.services(binary='nova-compute'))
+
+
+def _utc(text) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text).replace(
+        tzinfo=datetime.timezone.utc)
 
 
 def _flavors(admin) -> None:
@@ -68,12 +94,15 @@ def _flavors(admin) -> None:
 
 
 def _public_network(admin):
+    """The default external network: auto-allocated networks lead to it."""
     network = admin.network.find_network(names.PUBLIC)
     if network is None:
         network = admin.network.create_network(
             name=names.PUBLIC, is_router_external=True, is_shared=False,
-            provider_network_type='flat',
+            is_default=True, provider_network_type='flat',
             provider_physical_network='public')
+    elif not network.is_default:
+        admin.network.update_network(network, is_default=True)
     if not network.subnet_ids:
         start, end = settings_.PUBLIC_POOL
         admin.network.create_subnet(
@@ -82,6 +111,14 @@ def _public_network(admin):
             gateway_ip=settings_.PUBLIC_GATEWAY,
             allocation_pools=[{'start': start, 'end': end}])
     return network
+
+
+def _subnet_pool(admin) -> None:
+    """Where a user's auto-allocated network has its addresses from."""
+    if not admin.network.find_subnet_pool(names.SUBNET_POOL):
+        admin.network.create_subnet_pool(
+            name=names.SUBNET_POOL, is_default=True, is_shared=True,
+            prefixes=[settings_.POOL_CIDR], default_prefix_length=26)
 
 
 def _private_network(demo, public) -> None:

@@ -53,6 +53,8 @@ PUBLIC_GATEWAY = '172.24.4.1'
 PUBLIC_POOL = ('172.24.4.10', '172.24.4.250')
 PRIVATE_CIDR = '10.10.0.0/24'
 PRIVATE_GATEWAY = '10.10.0.1'
+# Beside the private network, which is not of this pool.
+POOL_CIDR = '10.20.0.0/16'
 PRIVATE_DNS = '9.9.9.9'
 PUBLIC_BRIDGE = 'br-ex'
 INTEGRATION_BRIDGE = 'br-int'

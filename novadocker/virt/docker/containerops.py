@@ -35,6 +35,7 @@ from novadocker.i18n import _
 from novadocker.virt.docker.engine import client
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
+from novadocker.virt.docker.engine import policy
 from novadocker.virt.docker import hostops
 from novadocker.virt.docker import imageops
 from novadocker.virt.docker import inventory
@@ -115,7 +116,7 @@ class ContainerOps:
                 self._metadata.write(instance, workload, network_info,
                                      injected_files, admin_password)
                 if power_on:
-                    self._client.start(workload)
+                    policy.start(self._client, workload)
                     self._check_alive(instance, workload)
         LOG.info('Spawned in %.2f s', watch.elapsed(), instance=instance)
 
@@ -158,7 +159,7 @@ class ContainerOps:
         exit_code = self._client.wait(workload, grace_s)
         if exit_code is None:
             return
-        log = self._client.logs(workload, _FAULT_LOG_BYTES)
+        log = policy.log_end(self._client, workload, _FAULT_LOG_BYTES)
         raise nova_exception.BuildAbortException(
             instance_uuid=instance.uuid,
             reason=_('the process exited at once with code %(code)d; its '
@@ -235,7 +236,7 @@ class ContainerOps:
             if container.state == model.PAUSED:
                 self._client.unpause(container.id)
             else:
-                self._client.start(container.id)
+                policy.start(self._client, container.id)
 
     def _running_sandbox(self, instance: 'objects.Instance',
                          network_info: network_model.NetworkInfo,
@@ -366,8 +367,9 @@ class ContainerOps:
         :raises: ConsoleNotAvailable
         """
         try:
-            return self._client.logs(
-                self._inventory.server(instance).disk.id, CONSOLE_LOG_BYTES)
+            return policy.log_end(
+                self._client, self._inventory.server(instance).disk.id,
+                CONSOLE_LOG_BYTES)
         except (inventory.DiskLost, exception.NotFound) as err:
             raise nova_exception.ConsoleNotAvailable(
                 err.format_message()) from err

@@ -23,6 +23,7 @@ from novadocker import conf
 from novadocker.i18n import _
 from novadocker.virt.docker import containerops
 from novadocker.virt.docker.engine import client
+from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import hostops
 from novadocker.virt.docker import imageops
 from novadocker.virt.docker import imagestore
@@ -44,6 +45,7 @@ class DockerDriver(driver.ComputeDriver):
         'has_imagecache': True,
         'supports_evacuate': True,
         'supports_image_type_raw': True,
+        'supports_trusted_certs': True,
     }
 
     def __init__(self, virtapi):
@@ -211,8 +213,8 @@ class DockerDriver(driver.ComputeDriver):
         raise nova_exception.TriggerCrashDumpNotSupported()
 
 
-def _tls_options() -> dict | None:
-    """Arguments of docker.tls.TLSConfig; None for no TLS.
+def _tls_options() -> model.Tls | None:
+    """How the engine is known; None for no TLS.
 
     :raises: InvalidConfiguration for half a key pair
     """
@@ -222,7 +224,5 @@ def _tls_options() -> dict | None:
             'Set both [docker]cert_file and [docker]key_file, or neither.')
     if not (options.ca_file or options.cert_file or options.api_insecure):
         return None
-    pair = (options.cert_file, options.key_file)
-    return {'client_cert': pair if options.cert_file else None,
-            'ca_cert': options.ca_file,
-            'verify': not options.api_insecure}
+    return model.Tls(options.ca_file, options.cert_file, options.key_file,
+                     verify=not options.api_insecure)

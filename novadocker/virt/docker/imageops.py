@@ -19,11 +19,12 @@ id and checksum. Names inside an archive never matter.
 """
 
 import collections
+from collections.abc import Callable
+from collections.abc import Mapping
 import contextlib
 import dataclasses
 import threading
 
-from oslo_concurrency import lockutils
 from oslo_log import log as logging
 from oslo_utils import timeutils
 from oslo_utils import units
@@ -34,6 +35,7 @@ from novadocker import archive
 from novadocker import conf
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
+from novadocker.virt.docker.engine import turns
 from novadocker.virt.docker import imagestore
 from novadocker.virt.docker import names
 
@@ -56,6 +58,7 @@ class ImageOps:
         self._host = host
         self._store = store
         self._lock = threading.Lock()
+        self._turns = turns.Turns()
         self._holders: collections.Counter[str] = collections.Counter()
         self._unproved: set[str] = set()
         self._unused_since: dict[str, float] = {}
@@ -144,7 +147,7 @@ class ImageOps:
             self._remove_if_unused(tag)
 
     def _remove_if_unused(self, tag: str) -> None:
-        with lockutils.lock(tag):
+        with self._turns.taken(tag):
             with self._lock:
                 if self._holders[tag]:
                     return
@@ -166,7 +169,7 @@ class ImageOps:
 
         :param max_unpacked_bytes: 0 for the sanitiser's own limit
         """
-        with lockutils.lock(tag):
+        with self._turns.taken(tag):
             image = self._client.find_image(tag)
             if image is None:
                 with self._lock:
@@ -189,11 +192,15 @@ class ImageOps:
     def _stream(self, context, tag, image_id, trusted_certs,
                 max_unpacked_bytes) -> None:
         image = self._store.get(context, image_id)
-        data = self._store.data(context, image, trusted_certs)
-        try:
+        limits = _limits(image, max_unpacked_bytes)
+
+        def send(sizes: Mapping[str, int]) -> None:
             self._client.load(archive.sanitise(
-                data, tag, _limits(image, max_unpacked_bytes),
-                archive.Result(), self._host.engine.architecture))
+                self._store.data(context, image, trusted_certs), tag, limits,
+                _rules(self._host.engine.architecture), sizes))
+
+        try:
+            _send_again_if_needed(send)
         except archive.ArchiveError as err:
             raise nova_exception.ImageUnacceptable(
                 image_id=image_id, reason=str(err)) from err
@@ -212,6 +219,23 @@ def _limits(image: dict, max_unpacked_bytes: int) -> archive.Limits:
         limits = dataclasses.replace(
             limits, max_unpacked_bytes=max_unpacked_bytes)
     return limits
+
+
+def _send_again_if_needed(send: Callable[[Mapping[str, int]], None]) -> None:
+    """Some layers can be repacked only when their size is known."""
+    try:
+        send({})
+    except archive.ReadAgain as again:
+        LOG.info('Downloading the image once more: %s', again)
+        send(again.sizes)
+
+
+def _rules(architecture: str) -> archive.Rules:
+    return archive.Rules(
+        architecture=architecture, reserved_labels=names.LABEL_PREFIX,
+        volumes_label=names.LABEL_VOLUMES,
+        unpacked_label=names.LABEL_UNPACKED_BYTES,
+        allow_healthcheck=CONF.docker.allow_healthcheck)
 
 
 def _log_retry(state: tenacity.RetryCallState) -> None:

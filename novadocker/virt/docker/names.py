@@ -29,6 +29,10 @@ LABEL_IMAGE = LABEL_PREFIX + 'image'
 LABEL_FLAVOR = LABEL_PREFIX + 'flavor'
 # The id of the container whose place another takes.
 LABEL_REPLACES = LABEL_PREFIX + 'replaces'
+# Of an image: paths that it declares as volumes (a JSON list), and bytes of
+# its layers without compression.
+LABEL_VOLUMES = LABEL_PREFIX + 'volumes'
+LABEL_UNPACKED_BYTES = LABEL_PREFIX + 'unpacked_bytes'
 
 ROLE_WORKLOAD = 'workload'
 ROLE_SANDBOX = 'sandbox'

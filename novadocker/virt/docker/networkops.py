@@ -21,16 +21,17 @@ name if it finds none.
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 from concurrent import futures
 import contextlib
+import dataclasses
 
 from nova import exception as nova_exception
 from nova.network import model as network_model
-from nova.network import os_vif_util
+from nova import objects
 from nova import utils
-import os_vif
-from os_vif import exception as os_vif_exception
-from os_vif import objects as os_vif_objects
+from nova.virt import virtapi as nova_virtapi
 from oslo_log import log as logging
 
 from novadocker import conf
@@ -44,6 +45,7 @@ from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import names
 from novadocker.virt.docker import netconfig
 from novadocker.virt.docker import rollback
+from novadocker.virt.docker import switch
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
@@ -52,10 +54,7 @@ LOG = logging.getLogger(__name__)
 _KERNEL_BRIDGE = 'openvswitch'
 _USERSPACE_BRIDGE = 'tun'
 
-_ERRORS = novadocker.privileged.ERRORS + (os_vif_exception.ExceptionBase,)
-
-# A port that no network ever has.
-_NO_PORT = '00000000-0000-0000-0000-000000000000'
+_ERRORS = novadocker.privileged.ERRORS + switch.ERRORS
 
 
 class PlugFailed(nova_exception.VirtualInterfaceCreateException,
@@ -73,8 +72,9 @@ class PlugFailed(nova_exception.VirtualInterfaceCreateException,
 class NetworkOps:
     """Networks of servers on this host; holds no state of its own."""
 
-    def __init__(self, virtapi):
+    def __init__(self, virtapi: nova_virtapi.VirtAPI) -> None:
         self._virtapi = virtapi
+        self._switch = switch.Switch()
 
     def prepare_host(self) -> None:
         """Start what the first plug would else wait seconds for.
@@ -82,13 +82,10 @@ class NetworkOps:
         Without Open vSwitch the host can still run servers without ports,
         so that it is missing is only a warning.
         """
-        os_vif.initialize()
+        self._switch.load()
         try:
             novadocker.privileged.start_daemon()
-            # Unplugging what was never plugged changes nothing, but it
-            # starts os-vif's own daemon and connects to the database.
-            os_vif.unplug(_unplugged_vif(), os_vif_objects.instance_info.
-                          InstanceInfo(uuid=_NO_PORT, name='none'))
+            self._switch.prepare()
         except Exception as err:  # nothing depends on a warm start
             LOG.warning(
                 'Ports cannot be plugged on this host at present: %s. Check '
@@ -98,7 +95,9 @@ class NetworkOps:
                 CONF.os_vif_ovs.ovsdb_connection)
 
     @contextlib.contextmanager
-    def wait_until_wired(self, instance, network_info) -> Iterator[None]:
+    def wait_until_wired(self, instance: 'objects.Instance',
+                         network_info: network_model.NetworkInfo
+                         ) -> Iterator[None]:
         """Leave the block when Neutron says that the ports work.
 
         The block has to plug them. Ports that are active at its start are
@@ -125,13 +124,15 @@ class NetworkOps:
                       "that it has wired ports %(ports)s")
                     % {'timeout': timeout_s, 'ports': ports}) from err
 
-    def plug_all(self, instance, network_info,
+    def plug_all(self, instance: 'objects.Instance',
+                 network_info: network_model.NetworkInfo,
                  sandbox: model.Container) -> None:
-        """Give the sandbox's namespace the server's complete network.
+        """Make the sandbox's namespace show these ports, as they are now.
 
-        Idempotent, and right again for the new namespace of a restarted
-        sandbox. A port that fails leaves nothing behind; what came before
-        it stays until ``unplug_all``.
+        Nothing less and nothing more: ports that are not among them are
+        unplugged, also those that only the switch still knows of. Nothing is
+        written where nothing changed. A new port that fails leaves nothing
+        behind; what came before it stays until ``unplug_all``.
 
         :param sandbox: as inspected while it runs
         :raises: PlugFailed
@@ -146,56 +147,147 @@ class NetworkOps:
             link = beside.submit(
                 novadocker.privileged.netns_links.link_namespace, namespace,
                 names.netns_link(instance.uuid), utils.get_root_helper())
-            self._plug_each(instance, vifs, namespace)
+            self._reconcile(instance, vifs, namespace)
             self._set_name_service(instance, vifs, sandbox)
             with _plug_errors(_("of the server")):
                 link.result()
 
-    def unplug_all(self, instance, network_info) -> None:
+    def unplug_all(self, instance: 'objects.Instance',
+                   network_info: network_model.NetworkInfo) -> None:
         """Take back ``plug_all``; what is not there is not missed.
+
+        Every port of the server goes, whether it is among these or not.
 
         :raises: VirtualInterfaceUnplugException, after every step was tried
         """
+        vifs = [vif for vif in network_info if not netconfig.refusal(vif)]
         with rollback.each_step(instance) as step:
-            for vif in network_info:
-                step('unplug port %s' % vif['id'], _unplug, instance, vif)
+            for vif in vifs:
+                step('unplug port %s' % vif['id'],
+                     self._unplug, instance, vif)
+            step('unplug other ports', self._unplug_others, instance, vifs)
             step('remove namespace link', _unlink_namespace, instance)
 
-    def _plug_each(self, instance, vifs, namespace: str) -> None:
+    def _reconcile(self, instance: 'objects.Instance',
+                   vifs: Sequence[network_model.VIF],
+                   namespace: str) -> None:
+        """Ports that stay come first: where another goes, one of them has
+        taken over its default route by then.
+        """
         with _plug_errors(_("of the server")):
-            bridges = {vif['network']['bridge'] for vif in vifs}
-            kinds = {
-                bridge: novadocker.privileged.interfaces.link_kind(bridge)
-                for bridge in bridges}
-        kernel_bridges = [bridge for bridge, kind in kinds.items()
-                          if kind == _KERNEL_BRIDGE]
-        for vif, interface in zip(
-                vifs, netconfig.interfaces(vifs, kernel_bridges)):
+            present = self._look(instance, vifs, namespace)
+        wanted = list(zip(vifs, netconfig.interfaces(
+            vifs, present.kernel_bridges(), present.interfaces)))
+        for vif, interface in wanted:
+            if present.has(interface):
+                self._plug(instance, vif, interface, present)
+        self._remove_stale(instance, vifs, present)
+        for vif, interface in wanted:
+            if not present.has(interface):
+                self._plug(instance, vif, interface, present)
+        for vif, interface in wanted:
             with _plug_errors(vif['id']):
-                self._plug(instance, vif, interface, namespace,
-                           kinds[vif['network']['bridge']])
+                _prune(interface, namespace)
 
-    def _plug(self, instance, vif, interface: netconfig.Interface,
-              namespace: str, bridge_kind: str) -> None:
-        with rollback.Rollback(instance) as undo:
-            if _build(interface, namespace):
+    def _look(self, instance: 'objects.Instance',
+              vifs: Sequence[network_model.VIF],
+              namespace: str) -> '_Present':
+        interfaces = novadocker.privileged.interfaces
+        bridges = {vif['network']['bridge'] for vif in vifs}
+        return _Present(
+            namespace, interfaces.list_interfaces(namespace),
+            {bridge: interfaces.link_kind(bridge) for bridge in bridges},
+            {port.port_id: port
+             for port in self._connected(instance, vifs)})
+
+    def _connected(self, instance: 'objects.Instance',
+                   vifs: Sequence[network_model.VIF]) -> list[switch.Port]:
+        """Servers without ports do without Open vSwitch too."""
+        try:
+            return self._switch.ports(instance)
+        except switch.DatabaseError as err:
+            if vifs:
+                raise
+            LOG.warning('Cannot look for ports that were left behind: %s',
+                        err, instance=instance)
+            return []
+
+    def _plug(self, instance: 'objects.Instance', vif: network_model.VIF,
+              interface: netconfig.Interface, present: '_Present') -> None:
+        port = present.ports.get(vif['id'])
+        with _plug_errors(vif['id']), rollback.Rollback(instance) as undo:
+            if not present.has(interface):
                 undo.push('unplug port %s' % vif['id'],
-                          _unplug, instance, vif)
-            os_vif.plug(_os_vif(vif, bridge_kind),
-                        os_vif_util.nova_to_osvif_instance(instance))
-            bridge = netconfig.hybrid_bridge(vif)
-            if bridge:
-                novadocker.privileged.interfaces.set_master(
-                    interface.host_name, bridge)
+                          self._unplug, instance, vif)
+                if port:
+                    # In userspace the switch goes on to use the device that
+                    # is gone, even when another of its name is made.
+                    self._unplug(instance, vif)
+            is_new = _build(interface, present.namespace)
+            if is_new or port is None or not switch.connects(port, vif):
+                self._connect(instance, vif, present)
 
-    def _set_name_service(self, instance, vifs,
+    def _connect(self, instance: 'objects.Instance', vif: network_model.VIF,
+                 present: '_Present') -> None:
+        kind = present.bridge_kinds[vif['network']['bridge']]
+        self._switch.connect(instance, vif, kind == _USERSPACE_BRIDGE)
+        bridge = netconfig.hybrid_bridge(vif)
+        if bridge:
+            novadocker.privileged.interfaces.set_master(
+                vif['devname'], bridge)
+
+    def _remove_stale(self, instance: 'objects.Instance',
+                      vifs: Sequence[network_model.VIF],
+                      present: '_Present') -> None:
+        stale = dict(present.ports)
+        devices = set(present.interfaces.values()) - {''}
+        for vif in vifs:
+            stale.pop(vif['id'], None)
+            devices.discard(vif['devname'])
+        for port in stale.values():
+            with _plug_errors(port.port_id):
+                self._unplug(instance, switch.as_vif(port))
+        for device in devices:
+            with _plug_errors(device):
+                novadocker.privileged.interfaces.delete_interface(device)
+
+    def _unplug(self, instance: 'objects.Instance',
+                vif: network_model.VIF) -> None:
+        with rollback.each_step(instance) as step:
+            step('disconnect port %s' % vif['id'],
+                 self._disconnect, instance, vif)
+            step('delete %s' % vif['devname'], _delete_interface, vif)
+
+    def _disconnect(self, instance: 'objects.Instance',
+                    vif: network_model.VIF) -> None:
+        with _unplug_errors():
+            self._switch.disconnect(instance, vif)
+
+    def _unplug_others(self, instance: 'objects.Instance',
+                       vifs: Sequence[network_model.VIF]) -> None:
+        """A port deleted in Neutron is none that Nova knows of.
+
+        os-vif writes to the log what the database refused, and goes on.
+        """
+        with _unplug_errors():
+            ports = self._connected(instance, vifs)
+        unplugged = {vif['id'] for vif in vifs}
+        with rollback.each_step(instance) as step:
+            for port in ports:
+                step('unplug port %s' % port.port_id,
+                     _still_there if port.port_id in unplugged
+                     else self._unplug, instance, switch.as_vif(port))
+
+    def _set_name_service(self, instance: 'objects.Instance',
+                          vifs: Sequence[network_model.VIF],
                           sandbox: model.Container) -> None:
         """Always written, also when Neutron names no server.
 
         The engine's own resolv.conf is the host's: a tenant's names would
         be looked up in the operator's network.
         """
-        service = netconfig.name_service(vifs, instance.hostname)
+        service = netconfig.name_service(
+            vifs, instance.hostname, CONF.docker.dns_servers)
         with _plug_errors(_("of the server")):
             novadocker.privileged.files.write_name_service(
                 sandbox.resolv_conf_path, sandbox.hosts_path,
@@ -204,14 +296,36 @@ class NetworkOps:
                  for address, aliases in service.hosts.items()})
 
 
-def _awaited_events(network_info) -> list[tuple[str, str]]:
+@dataclasses.dataclass(frozen=True)
+class _Present:
+    """What there is before anything is plugged.
+
+    ``interfaces``: names inside the namespace, with those of the host ends.
+    ``bridge_kinds`` by bridge, ``ports`` of the switch by Neutron's id.
+    """
+
+    namespace: str
+    interfaces: Mapping[str, str]
+    bridge_kinds: Mapping[str, str]
+    ports: Mapping[str, switch.Port]
+
+    def has(self, interface: netconfig.Interface) -> bool:
+        return interface.host_name in self.interfaces.values()
+
+    def kernel_bridges(self) -> list[str]:
+        return [bridge for bridge, kind in self.bridge_kinds.items()
+                if kind == _KERNEL_BRIDGE]
+
+
+def _awaited_events(network_info: network_model.NetworkInfo
+                    ) -> list[tuple[str, str]]:
     if not CONF.vif_plugging_timeout:
         return []
     return [('network-vif-plugged', vif['id']) for vif in network_info
             if vif.get('active', True) is False]
 
 
-def _wiring_failed(event_name: str, instance) -> None:
+def _wiring_failed(event_name: str, instance: 'objects.Instance') -> None:
     LOG.error('Neutron failed to wire a port: %s', event_name,
               instance=instance)
     if CONF.vif_plugging_is_fatal:
@@ -236,47 +350,35 @@ def _namespaces(sandbox: model.Container) -> list[str]:
 
 
 def _build(interface: netconfig.Interface, namespace: str) -> bool:
-    return novadocker.privileged.interfaces.build_interface(
+    return bool(novadocker.privileged.interfaces.build_interface(
         namespace, interface.host_name, interface.name, interface.mac,
-        interface.mtu, list(interface.addresses),
-        [(route.destination, route.gateway or '')
-         for route in interface.routes], interface.checksum_offload)
+        interface.mtu, list(interface.addresses), _pairs(interface),
+        interface.checksum_offload))
 
 
-def _os_vif(vif, bridge_kind: str):
-    """As os-vif wants it, with the datapath that the bridge has.
-
-    Where Neutron does not tell, os-vif would set the bridge to the kernel's
-    datapath, and every port of a bridge in userspace would go dead.
-    """
-    converted = os_vif_util.nova_to_osvif_vif(vif)
-    if bridge_kind == _USERSPACE_BRIDGE and not vif['details'].get(
-            network_model.VIF_DETAILS_OVS_DATAPATH_TYPE):
-        converted.port_profile.datapath_type = (
-            network_model.VIF_DETAILS_OVS_DATAPATH_NETDEV)
-    return converted
+def _prune(interface: netconfig.Interface, namespace: str) -> None:
+    novadocker.privileged.interfaces.prune_interface(
+        namespace, interface.host_name, list(interface.addresses),
+        _pairs(interface))
 
 
-def _unplug(instance, vif) -> None:
-    with rollback.each_step(instance) as step:
-        if netconfig.refusal(vif) is None:
-            step('disconnect port %s' % vif['id'],
-                 _disconnect, instance, vif)
-            step('delete %s' % vif['devname'], _delete_interface, vif)
+def _pairs(interface: netconfig.Interface) -> list[tuple[str, str]]:
+    return [(route.destination, route.gateway or '')
+            for route in interface.routes]
 
 
-def _disconnect(instance, vif) -> None:
-    with _unplug_errors():
-        os_vif.unplug(os_vif_util.nova_to_osvif_vif(vif),
-                      os_vif_util.nova_to_osvif_instance(instance))
-
-
-def _delete_interface(vif) -> None:
+def _delete_interface(vif: network_model.VIF) -> None:
     with _unplug_errors():
         novadocker.privileged.interfaces.delete_interface(vif['devname'])
 
 
-def _unlink_namespace(instance) -> None:
+def _still_there(instance: 'objects.Instance',
+                 vif: network_model.VIF) -> None:
+    raise nova_exception.VirtualInterfaceUnplugException(
+        reason=_("Open vSwitch still has port %s") % vif['id'])
+
+
+def _unlink_namespace(instance: 'objects.Instance') -> None:
     with _unplug_errors():
         novadocker.privileged.netns_links.unlink_namespace(
             names.netns_link(instance.uuid), utils.get_root_helper())
@@ -286,7 +388,7 @@ def _unlink_namespace(instance) -> None:
 def _plug_errors(port: str) -> Iterator[None]:
     try:
         yield
-    except _ERRORS as err:
+    except (*_ERRORS, nova_exception.VirtualInterfaceUnplugException) as err:
         raise PlugFailed(port=port, reason=_reason(err)) from err
 
 
@@ -302,12 +404,3 @@ def _unplug_errors() -> Iterator[None]:
 def _reason(err: Exception) -> str:
     """os-vif prints the whole port before it comes to the point."""
     return str(getattr(err, 'kwargs', {}).get('err', err))
-
-
-def _unplugged_vif():
-    network = network_model.Network(
-        id=_NO_PORT, bridge=CONF.neutron.ovs_bridge)
-    return os_vif_util.nova_to_osvif_vif(network_model.VIF(
-        id=_NO_PORT, address='00:00:00:00:00:00', network=network,
-        type=network_model.VIF_TYPE_OVS,
-        devname=('tap' + _NO_PORT)[:network_model.NIC_NAME_LEN]))

@@ -42,7 +42,7 @@ class Rollback:
     fails is logged and the next one runs.
     """
 
-    def __init__(self, instance: 'objects.Instance | None'):
+    def __init__(self, instance: 'objects.Instance | None') -> None:
         self._instance = instance
         self._steps: list[tuple[str, _Action, tuple[object, ...]]] = []
 

@@ -20,7 +20,6 @@ again rather than replaced.
 
 import io
 import tarfile
-import threading
 
 from nova import objects
 from oslo_log import log as logging
@@ -30,6 +29,8 @@ from novadocker.i18n import _
 from novadocker.virt.docker.engine import client
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
+from novadocker.virt.docker.engine import policy
+from novadocker.virt.docker.engine import turns
 from novadocker.virt.docker import inventory
 from novadocker.virt.docker import names
 from novadocker.virt.docker import pause
@@ -48,7 +49,7 @@ class SandboxOps:
 
     def __init__(self, engine: client.DockerClient):
         self._client = engine
-        self._image_lock = threading.Lock()
+        self._image_turn = turns.Turn()
 
     def ensure_image(self) -> str:
         """Name of the sandbox image; made first if the engine lacks it.
@@ -56,7 +57,7 @@ class SandboxOps:
         :raises: ImageNotFound if the operator's own image is missing,
             EngineError on a machine that the driver has no program for
         """
-        with self._image_lock:
+        with self._image_turn.taken():
             wanted = CONF.docker.sandbox_image or names.SANDBOX_IMAGE
             if not self._client.find_image(wanted):
                 self._make_image(wanted)
@@ -69,7 +70,7 @@ class SandboxOps:
 
     def start(self, sandbox: str) -> model.Container:
         """Start; a namespace comes with it, and nothing in it yet."""
-        self._client.start(sandbox)
+        policy.start(self._client, sandbox)
         return self._client.get_container(sandbox)
 
     def find_running(self, server: inventory.Server) -> (

@@ -97,7 +97,9 @@ class SnapshotOps:
             self._store.upload(
                 context, image_id, _record(instance), archive.sanitise(
                     saved, names.snapshot_tag(image_id),
-                    archive.Limits(strip_labels=True), archive.Result()))
+                    archive.Limits(), archive.Rules(
+                        reserved_labels=names.LABEL_PREFIX,
+                        strip_reserved=True, allow_healthcheck=True)))
 
 
 def _labels(host: str) -> dict[str, str]:

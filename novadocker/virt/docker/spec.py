@@ -51,12 +51,16 @@ _INIT_PROGRAMS = ('init', 'systemd')
 
 # Neutron gave the addresses, so the kernel need neither listen for routers
 # nor wait out duplicate address detection before the first packet.
-_SANDBOX_SYSCTLS = {
+_SANDBOX_SYSCTLS_IPV6 = {
     'net.ipv6.conf.all.disable_ipv6': '0',
     'net.ipv6.conf.default.disable_ipv6': '0',
     'net.ipv6.conf.default.accept_ra': '0',
     'net.ipv6.conf.default.accept_dad': '0',
 }
+# Every group may ping, by datagrams, without CAP_NET_RAW. Left to itself one
+# engine allows it, another does not; one with a user namespace has no group
+# beyond these.
+_SANDBOX_SYSCTLS = {'net.ipv4.ping_group_range': '0 65535'}
 # The program takes next to nothing, but the runtime that starts it runs under
 # these limits too: ten MiB and some threads.
 _SANDBOX_MEMORY_BYTES = 64 * units.Mi
@@ -85,7 +89,7 @@ def sandbox(instance, host: str, image: str) -> model.ContainerSpec:
         memory_bytes=_SANDBOX_MEMORY_BYTES,
         pids_limit=_SANDBOX_PIDS_LIMIT,
         security_opt=('no-new-privileges',),
-        sysctls=_SANDBOX_SYSCTLS if _host_has_ipv6() else {},
+        sysctls=_sandbox_sysctls(),
         log_options=_log_options())
 
 
@@ -278,9 +282,11 @@ def _log_options() -> dict[str, str]:
             'max-file': str(CONF.docker.log_max_files)}
 
 
-def _host_has_ipv6() -> bool:
+def _sandbox_sysctls() -> dict[str, str]:
     # A kernel without IPv6 has no such sysctls, and the engine refuses them.
-    return os.path.isdir('/proc/sys/net/ipv6')
+    if os.path.isdir('/proc/sys/net/ipv6'):
+        return {**_SANDBOX_SYSCTLS, **_SANDBOX_SYSCTLS_IPV6}
+    return _SANDBOX_SYSCTLS
 
 
 def _unacceptable(image: model.Image, reason: str):

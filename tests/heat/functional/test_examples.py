@@ -14,6 +14,8 @@
 Docker Engine.
 """
 
+import contextlib
+import random
 import socket
 import time
 import urllib.request
@@ -125,6 +127,8 @@ class WebAndDatabaseTest(testtools.TestCase):
         self.assertState('CHECK_COMPLETE', self.heat.act('check', stack))
 
     def test_failure_tells_exit_code_and_log(self):
+        # Else the container may count as up before it comes to its end.
+        self.heat.options.set(start_grace_period=5)
         broken = self.template.replace(
             'echo web: ready', 'echo no license; exit 9')
         stack = self.heat.create('broken', broken, **self.parameters)
@@ -162,9 +166,12 @@ class ServerTest(testtools.TestCase):
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
+    """One that no outgoing connection takes until it is needed."""
+    for port in random.sample(range(20000, 30000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(('0.0.0.0', port))
+            return port
+    raise AssertionError('no free port among 100')
 
 
 def _get(url: str) -> str:

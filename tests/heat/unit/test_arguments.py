@@ -61,8 +61,16 @@ class PortTest(testtools.TestCase):
                               values(port_specs=[text]))
             self.assertRaises(ValueError, arguments.check,
                               values(port_bindings={text: '80'}))
-        self.assertRaises(ValueError, arguments.check,
-                          values(port_bindings={'80': {'Port': 80}}))
+        for where in ({'Port': 80}, 'http', '1-', '-1', True, '65536',
+                      '80-70000', {'HostIp': 'any', 'HostPort': 80}):
+            self.assertRaises(ValueError, arguments.check,
+                              values(port_bindings={'80': where}))
+
+    def test_any_port_of_a_range(self):
+        bindings = host_config(port_bindings={80: '8000-8010'})
+        self.assertEqual(
+            {'80/tcp': [{'HostIp': '', 'HostPort': '8000-8010'}]},
+            bindings['port_bindings'])
 
 
 class VolumeTest(testtools.TestCase):
@@ -72,6 +80,9 @@ class VolumeTest(testtools.TestCase):
                 ('/data', 'rw'), ({'bind': '/data'}, 'rw'),
                 ({'bind': '/data', 'ro': True}, 'ro'),
                 ({'bind': '/data', 'ro': False}, 'rw'),
+                ({'bind': '/data', 'ro': 'false'}, 'rw'),
+                ({'bind': '/data', 'ro': 'True'}, 'ro'),
+                ({'bind': '/data', 'ro': None}, 'rw'),
                 ({'bind': '/data', 'mode': 'ro'}, 'ro')):
             self.assertEqual(['/srv:/data:' + expected],
                              host_config(volumes={'/srv': target})['binds'])
@@ -80,14 +91,19 @@ class VolumeTest(testtools.TestCase):
         for source, target in (
                 ('/srv', 'data'), ('/srv', None), ('/srv', {'ro': True}),
                 ('/srv', '/data:ro'), ('/srv:/x', '/data'),
+                ('/srv', {'bind': '/data', 'ro': 'perhaps'}),
                 ('/srv', {'bind': '/data', 'mode': 'shared'}),
                 ('/srv', {'bind': '/data', 'propagation': 'shared'})):
             self.assertRaises(ValueError, arguments.check,
                               values(volumes={source: target}))
 
     def test_of_other_containers(self):
-        self.assertEqual(('db', ''), arguments.volumes_of('db'))
-        self.assertEqual(('db', ':ro'), arguments.volumes_of('db:ro'))
+        self.assertEqual(
+            [('db', ''), ('db', ':ro'), ('7', ':rw')],
+            arguments.volumes_from(values(
+                volumes_from=['db', 'db:ro', '7:rw'])))
+        self.assertEqual(['id:ro'], arguments.host_config(
+            values(), {}, [('id', ':ro')])['volumes_from'])
         self.assertRaises(ValueError, arguments.check,
                           values(volumes_from=['db:z']))
 
@@ -140,3 +156,62 @@ class HostConfigTest(testtools.TestCase):
         config = arguments.config(values(labels={'a': 'theirs', 'b': 1}),
                                   {'a': 'ours'})
         self.assertEqual({'a': 'ours', 'b': '1'}, config['labels'])
+
+
+class ScalarTest(testtools.TestCase):
+    """What YAML takes for numbers, booleans and nulls reaches engines as the
+    text that was written.
+    """
+
+    def test_words_of_a_command(self):
+        config = arguments.config(values(
+            cmd=['sleep', 3600, 0.5, True, False, None, 'yes']), {})
+        self.assertEqual(
+            ['sleep', '3600', '0.5', 'true', 'false', '', 'yes'],
+            config['command'])
+
+    def test_words_of_a_health_check(self):
+        config = arguments.config(values(
+            health_check={'test': ['CMD', True, 1, 0.5]}), {})
+        self.assertEqual(['CMD', 'true', '1', '0.5'],
+                         config['healthcheck']['Test'])
+
+    def test_labels(self):
+        config = arguments.config(values(
+            labels={1: 2, 'debug': True, 'load': 0.5, 'empty': None}), {})
+        self.assertEqual({'1': '2', 'debug': 'true', 'load': '0.5',
+                          'empty': ''}, config['labels'])
+
+    def test_environment(self):
+        config = arguments.config(values(env=['A=1', 'B=', 'C', 7]), {})
+        self.assertEqual(['A=1', 'B=', 'C', '7'], config['environment'])
+        for entry in ({'A': 1}, '=1'):
+            error = self.assertRaises(ValueError, arguments.check,
+                                      values(env=[entry]))
+            self.assertIn('write NAME=value', str(error))
+
+    def test_containers(self):
+        self.assertEqual({'7': '8'}, arguments.links(values(links={7: 8})))
+        self.assertEqual([('7', '')],
+                         arguments.volumes_from(values(volumes_from=[7])))
+
+    def test_volumes(self):
+        self.assertEqual(['7:/data:rw'],
+                         host_config(volumes={7: '/data'})['binds'])
+
+    def test_what_is_no_text(self):
+        for name, value in (
+                ('cmd', ['echo', {'a': 'b'}]), ('cmd', [['sh', '-c']]),
+                ('labels', {'a': ['b']}), ('labels', {'a': {'b': 'c'}}),
+                ('dns', [['192.0.2.1']]), ('links', {'db': ['a']}),
+                ('health_check', {'test': ['CMD', ['true']]})):
+            error = self.assertRaises(ValueError, arguments.check,
+                                      values(**{name: value}))
+            self.assertIn('Property %s' % name, str(error))
+
+    def test_name_servers_are_addresses(self):
+        self.assertEqual(['192.0.2.1', '2001:db8::1'], host_config(
+            dns=['192.0.2.1', None, '2001:db8::1'])['dns'])
+        error = self.assertRaises(ValueError, arguments.check,
+                                  values(dns=['ns.example.org']))
+        self.assertIn('ns.example.org is no IP address', str(error))

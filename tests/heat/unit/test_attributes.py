@@ -85,3 +85,11 @@ class AttributesTest(testtools.TestCase):
                 {'HostIp': '::', 'HostPort': '1'}], '83/tcp': [
                 {'HostIp': '0.0.0.0', 'HostPort': '2'}]}}}
         self.assertEqual('1,2', attributes.resolve('network_tcp_ports', info))
+
+    def test_port_that_is_published_twice(self):
+        info = {'HostConfig': {'NetworkMode': 'default'}, 'NetworkSettings': {
+            'Ports': {'80/tcp': [
+                {'HostIp': '0.0.0.0', 'HostPort': '1'},
+                {'HostIp': '0.0.0.0', 'HostPort': '2'},
+                {'HostIp': '::', 'HostPort': '1'}]}}}
+        self.assertEqual('1,2', attributes.resolve('network_tcp_ports', info))

@@ -12,6 +12,10 @@
 
 """Containers under convergence, the way engines work by default."""
 
+import threading
+
+from heat.engine import service as heat_service
+from heat.engine import stack as heat_stack
 import testtools
 
 from tests.fakes import archives
@@ -78,6 +82,26 @@ class ConvergenceTest(testtools.TestCase):
         self.update()
         self.assertState('UPDATE_COMPLETE')
         self.assertOneRuns()
+
+    def test_update_waits_for_a_worker_that_is_slow_to_tidy_up(self):
+        """Heat drops an update that is under way when the worker does."""
+        asked, tidied = threading.Event(), threading.Event()
+        tidy = heat_stack.Stack.purge_db
+        prepare = heat_service.EngineService._prepare_stack_updates
+
+        def tidy_late(stack):
+            asked.wait(0.5)
+            tidy(stack)
+            tidied.set()
+
+        def prepare_late(engine, *arguments):
+            asked.set()
+            tidied.wait(30)
+            return prepare(engine, *arguments)
+        self.patch(heat_stack.Stack, 'purge_db', tidy_late)
+        self.patch(heat_service.EngineService, '_prepare_stack_updates',
+                   prepare_late)
+        self.test_vanished_is_found_and_healed()
 
     def test_suspend_and_resume(self):
         for action in ('suspend', 'resume'):

@@ -146,6 +146,16 @@ class CheckTest(containers.TestCase):
         self.assertState('UPDATE_COMPLETE', stack)
         self.assertEqual(['web'], self.running())
 
+    def test_never_made_is_found_and_healed(self):
+        stack, _web = self.create(image='missing:1', pull_policy='never')
+        self.assertState('CREATE_FAILED', stack)
+        stack.check()
+        self.assertState('CHECK_FAILED', stack)
+        self.assertIn('container of web has never been made',
+                      stack['web'].status_reason)
+        stack, _web = self.update(stack, name='web')
+        self.assertEqual(['web'], self.running())
+
     def test_stopped_is_found_and_healed(self):
         stack, web = self.create(name='web')
         self.engine.exit(web.resource_id, 5, b'panic')

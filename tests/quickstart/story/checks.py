@@ -21,6 +21,7 @@ import subprocess
 
 from quickstart import engine
 from quickstart import names
+from quickstart import settings as settings_
 from story import world
 
 _SERVERS = ('one', 'two', 'three', 'four', 'closed')
@@ -86,6 +87,51 @@ def metadata(here):
 def user_data(here):
     """User data that is a script was run."""
     assert here.run('one', 'cat /root/proof') == b'user data ran\n'
+
+
+def everyday_tools(here):
+    """A user pings without a raw socket, and types sudo."""
+    said = here.run('one', 'sudo -n ping -c 1 -W 5 %s' %
+                    here.fixed_ip('two')).decode()
+    assert ' 0% packet loss' in said, said
+    assert here.run('one', 'sudo -u nobody id -un') == b'nobody\n'
+
+
+def room_for_twenty(here):
+    """Quota and host have room for a newcomer's twentieth server."""
+    quota = here.demo.compute.get('/limits').json()['limits']['absolute']
+    assert quota['maxTotalInstances'] >= 20 <= quota['maxTotalCores'], quota
+    assert quota['maxTotalRAMSize'] >= 20 * 128, quota
+    placement = here.admin.placement
+    for provider in placement.resource_providers():
+        vcpu = placement.get('/resource_providers/%s/inventories' %
+                             provider.id).json()['inventories']['VCPU']
+        assert vcpu['total'] * vcpu['allocation_ratio'] >= 20, vcpu
+
+
+def auto_allocated_network(here):
+    """A user who has no network can be given one."""
+    network = here.demo.network
+    made = network.get_auto_allocated_topology()
+    try:
+        assert network.get_network(made.id).subnet_ids
+    finally:
+        network.delete_auto_allocated_topology()
+
+
+def stop_while_it_waits(here):
+    """A server that waits for its metadata ends when it is told to."""
+    container = _docker('run', '--detach', '--network', 'none',
+                        settings_.IMAGE_TAG)
+    try:
+        world.wait_for(lambda: _docker('logs', container), 'first line')
+        _docker('stop', '--time', '60', container)
+        ended = engine.get('/containers/%s/json' % container)['State']
+        log = _docker('logs', container)
+        assert ended['ExitCode'] == 0, ended
+        assert 'stopping' in log and 'ssh' not in log, log
+    finally:
+        _docker('rm', '--force', container)
 
 
 def hostname_and_limits(here):
@@ -170,6 +216,11 @@ def delete_one(here):
     assert not found, found
 
 
+def _docker(*words) -> str:
+    return subprocess.run(('docker', *words), check=True, text=True,
+                          capture_output=True).stdout.strip()
+
+
 def _ssh_banner(here, source, target) -> bytes:
     """What an ssh server says to another server that connects to it."""
     return here.run(source, 'timeout 5 nc -w 3 %s 22 < /dev/null | head -1' %
@@ -177,5 +228,7 @@ def _ssh_banner(here, source, target) -> bytes:
 
 
 ALL = (boot_five_at_once, floating_ip, fixed_ip, security_group, tcp_intact,
-       metadata, user_data, hostname_and_limits, stop_and_start, reboot_soft,
-       reboot_hard, pause, rebuild, console_log, delete_one)
+       metadata, user_data, everyday_tools, room_for_twenty,
+       auto_allocated_network, stop_while_it_waits, hostname_and_limits,
+       stop_and_start, reboot_soft, reboot_hard, pause, rebuild, console_log,
+       delete_one)

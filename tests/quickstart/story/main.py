@@ -37,6 +37,7 @@ def main() -> int:
     if options.with_heat:
         results.append(_run(stacks.add_heat, here))
     with_heat = heat.wanted(settings)
+    results.append(_run(restarts.up_after_a_kill, here))
     before = here.leftovers()
     try:
         for check in [*checks.ALL, *restarts.ALL]:

@@ -16,6 +16,7 @@
 import os
 import signal
 
+from quickstart import names
 from quickstart import processes
 from quickstart import services
 from story import world
@@ -65,6 +66,24 @@ def _through(here, end):
         assert now['StartedAt'] == before[name]['StartedAt'], name
         assert now['Pid'] == before[name]['Pid'], name
     here.wait_reachable('one')
+
+
+def up_after_a_kill(here):
+    """After nova-compute was killed, "up" boots a server at once.
+
+    The cloud has another first server then.
+    """
+    process = _nova_compute(here)
+    first = here.demo.compute.find_server(names.SERVER)
+    here.demo.compute.delete_server(first)
+    here.demo.compute.wait_for_delete(first, interval=0.5,
+                                      wait=world.PATIENCE_S)
+    os.kill(process.pid(here.settings), signal.SIGKILL)
+    world.wait_for(lambda: not process.pid(here.settings), 'end', 10)
+    world.run_quickstart(here.settings, 'up', '--dev')
+    server = here.demo.compute.find_server(names.SERVER)
+    server = here.demo.compute.get_server(server.id)
+    assert server.status == 'ACTIVE', server.status
 
 
 ALL = (restart_nova_compute, kill_nova_compute)

@@ -12,7 +12,8 @@
 
 """The door to Docker Engine: nothing else of the driver speaks to it.
 
-``client`` has the verbs, ``wire`` turns the engine's JSON into the values of
-``model``, ``exception`` is what may go wrong, ``outage`` finds out why an
-engine cannot be reached.
+``client`` has the verbs, ``connection`` carries them, ``wire`` turns the
+engine's JSON into the values of ``model``, ``exception`` is what may go
+wrong, ``outage`` finds out why an engine cannot be reached. ``policy`` is what
+we make of an engine's ways, ``turns`` are locks around calls.
 """

@@ -26,6 +26,19 @@ DEAD = 'dead'
 
 
 @dataclasses.dataclass(frozen=True)
+class Tls:
+    """How an engine on TCP is known, and nova-compute to it: PEM files.
+
+    Without ``ca_file`` the authorities of the system are trusted.
+    """
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    verify: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class ContainerSummary:
     """One row of a container list.
 

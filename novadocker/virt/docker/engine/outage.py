@@ -13,7 +13,7 @@
 
 """Why an engine could not be reached, told from layers of libraries.
 
-requests, urllib3, ssl and the system each wrap the error of the one below.
+urllib3, ssl and the system each wrap the error of the one below.
 """
 
 from collections.abc import Iterable
@@ -21,14 +21,13 @@ from collections.abc import Iterator
 import errno
 import ssl
 
-import requests
 from urllib3 import exceptions as urllib3_exceptions
 
 from novadocker.i18n import _
 from novadocker.virt.docker.engine import exception
 
-# What a call may raise when its connection fails.
-ERRORS = (requests.exceptions.RequestException, urllib3_exceptions.HTTPError)
+# What a call may raise when its connection fails; urllib3 wraps all others.
+ERRORS = (urllib3_exceptions.HTTPError,)
 
 
 def explain(url: str, err: Exception) -> exception.EngineUnavailable:
@@ -49,7 +48,10 @@ def explain(url: str, err: Exception) -> exception.EngineUnavailable:
         return exception.EngineUnavailable(url=url, reason=_(
             'nothing listens there; start Docker Engine or correct '
             '[docker]host_url'))
-    return exception.EngineUnavailable(url=url, reason=err)
+    if code == errno.EAGAIN:
+        return exception.EngineUnavailable(url=url, reason=_(
+            'it hangs, and takes no more connections'))
+    return exception.EngineUnavailable(url=url, reason=str(err))
 
 
 def tls_failure(url: str, err: Exception) -> exception.EngineForbidden:
@@ -59,19 +61,19 @@ def tls_failure(url: str, err: Exception) -> exception.EngineForbidden:
 
 
 def is_timeout(err: Exception) -> bool:
-    """Whether an answer was overdue, its first byte or a later one.
+    """Whether the engine was silent for too long, at whatever moment."""
+    return any(
+        isinstance(cause, (TimeoutError, urllib3_exceptions.TimeoutError)) and
+        # Calls itself a timeout, and is any failure to connect.
+        not isinstance(cause, urllib3_exceptions.NewConnectionError)
+        for cause in (err, *err.args))
 
-    requests calls a time-out amid the body a mere ConnectionError.
-    """
-    return any(isinstance(cause, (requests.exceptions.Timeout,
-                                  urllib3_exceptions.ReadTimeoutError))
-               for cause in (err, *err.args))
 
-
-def watched(chunks: Iterable[bytes], failed: list) -> Iterator[bytes]:
+def watched(chunks: Iterable[bytes],
+            failed: list[Exception]) -> Iterator[bytes]:
     """Note what an iterable raises while it is being sent.
 
-    An OSError, as glanceclient's are, comes back from requests disguised as
+    An OSError, as glanceclient's are, comes back from urllib3 disguised as
     one of the connection.
     """
     try:
@@ -82,15 +84,15 @@ def watched(chunks: Iterable[bytes], failed: list) -> Iterator[bytes]:
 
 
 def _os_error(err: BaseException | None) -> OSError | None:
-    """The system's own error below the layers of urllib3 and requests."""
+    """The system's own error below the layers of urllib3."""
     seen: set[int] = set()
-    pending: list = [err]
+    pending: list[object] = [err]
     while pending:
-        err = pending.pop()
-        if not isinstance(err, BaseException) or id(err) in seen:
+        cause = pending.pop()
+        if not isinstance(cause, BaseException) or id(cause) in seen:
             continue
-        seen.add(id(err))
-        if isinstance(err, OSError) and err.errno is not None:
-            return err
-        pending += [*err.args, err.__cause__, err.__context__]
+        seen.add(id(cause))
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return cause
+        pending += [*cause.args, cause.__cause__, cause.__context__]
     return None

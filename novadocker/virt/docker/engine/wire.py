@@ -18,7 +18,9 @@ Only fields that every API version from 1.41 on has are read.
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+import json
 import struct
+from typing import Any
 
 from novadocker.virt.docker.engine import model
 
@@ -26,59 +28,74 @@ from novadocker.virt.docker.engine import model
 _FRAME = struct.Struct('>xxxxL')
 
 
-def create_arguments(spec: model.ContainerSpec) -> dict:
-    return {
-        'image': spec.image,
-        'command': list(spec.command) if spec.command else None,
-        'entrypoint': list(spec.entrypoint) if spec.entrypoint else None,
-        'environment': dict(spec.environment),
-        'labels': dict(spec.labels),
-        'hostname': spec.hostname,
-        'working_dir': spec.working_dir,
-        'user': spec.user,
-        'tty': spec.tty,
-        'stdin_open': spec.tty,
-    }
+def creation(spec: model.ContainerSpec) -> dict[str, Any]:
+    """The body of POST /containers/create; what is None is left out."""
+    return _given({
+        'Image': spec.image,
+        'Cmd': list(spec.command) if spec.command else None,
+        'Entrypoint': list(spec.entrypoint) if spec.entrypoint else None,
+        'Env': ['%s=%s' % item for item in spec.environment.items()],
+        'Labels': dict(spec.labels),
+        'Hostname': spec.hostname,
+        'WorkingDir': spec.working_dir,
+        'User': spec.user,
+        'Tty': spec.tty,
+        'OpenStdin': spec.tty,
+        'HostConfig': _host_config(spec),
+    })
 
 
-def host_config(spec: model.ContainerSpec) -> dict:
+def _host_config(spec: model.ContainerSpec) -> dict[str, Any]:
     # Swap is memory plus nothing: an absent limit would allow as much again.
-    return {
-        'network_mode': spec.network_mode,
-        'cgroupns': 'private',
-        'restart_policy': {'Name': 'no'},
-        'init': spec.init,
-        'read_only': spec.read_only,
-        'privileged': spec.privileged,
-        'runtime': spec.runtime,
-        'mem_limit': spec.memory_bytes or None,
-        'memswap_limit': spec.memory_bytes or None,
-        'cpu_shares': spec.cpu_shares or None,
-        'nano_cpus': spec.nano_cpus or None,
-        'pids_limit': spec.pids_limit or None,
-        'storage_opt': ({'size': str(spec.root_bytes)}
-                        if spec.root_bytes else None),
-        'cap_drop': list(spec.cap_drop),
-        'cap_add': list(spec.cap_add),
-        'security_opt': list(spec.security_opt),
-        'ulimits': [{'Name': name, 'Soft': soft, 'Hard': hard}
+    return _given({
+        'NetworkMode': spec.network_mode,
+        'CgroupnsMode': 'private',
+        'RestartPolicy': {'Name': 'no'},
+        'Init': spec.init,
+        'ReadonlyRootfs': spec.read_only,
+        'Privileged': spec.privileged,
+        'Runtime': spec.runtime,
+        'Memory': spec.memory_bytes or None,
+        'MemorySwap': spec.memory_bytes or None,
+        'CpuShares': spec.cpu_shares or None,
+        'NanoCpus': spec.nano_cpus or None,
+        'PidsLimit': spec.pids_limit or None,
+        'StorageOpt': ({'size': str(spec.root_bytes)}
+                       if spec.root_bytes else None),
+        'CapDrop': list(spec.cap_drop),
+        'CapAdd': list(spec.cap_add),
+        'SecurityOpt': list(spec.security_opt),
+        'Ulimits': [{'Name': name, 'Soft': soft, 'Hard': hard}
                     for name, (soft, hard) in sorted(spec.ulimits.items())],
-        'sysctls': dict(spec.sysctls) or None,
-        'binds': {source: {'bind': target, 'mode': 'ro'}
-                  for source, target in spec.binds.items()} or None,
-        'log_config': ({'type': 'json-file',
-                        'config': dict(spec.log_options)}
-                       if spec.log_options else None),
-    }
+        'Sysctls': dict(spec.sysctls) or None,
+        'Binds': ['%s:%s:ro' % item for item in spec.binds.items()] or None,
+        'LogConfig': ({'Type': 'json-file', 'Config': dict(spec.log_options)}
+                      if spec.log_options else None),
+    })
 
 
-def label_filter(labels: Mapping[str, str]) -> dict[str, list[str]]:
-    """The filter of a list for what carries all the labels."""
-    return {'label': ['%s=%s' % item for item in labels.items()]}
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
 
 
-def twin(answer: Mapping, image: str, network_owner: str,
-         labels: Mapping[str, str]) -> dict:
+def filters(**wanted: list[str]) -> dict[str, str]:
+    """What a list is asked for; all of it has to match."""
+    return {'filters': json.dumps(wanted)}
+
+
+def labelled(labels: Mapping[str, str]) -> dict[str, str]:
+    """The filter for what carries all the labels."""
+    return filters(label=['%s=%s' % item for item in labels.items()])
+
+
+def failure(progress: Mapping[str, Any]) -> str | None:
+    """What went wrong, told amid an answer that began well."""
+    detail = progress.get('errorDetail') or {}
+    return detail.get('message') or progress.get('error')
+
+
+def twin(answer: Mapping[str, Any], image: str, network_owner: str,
+         labels: Mapping[str, str]) -> dict[str, Any]:
     """What to POST to create another container like an inspected one.
 
     Host and domain name are those of the network's owner, and the engine
@@ -97,7 +114,17 @@ def twin(answer: Mapping, image: str, network_owner: str,
     return config
 
 
-def container(answer: Mapping) -> model.Container:
+def identity(answer: Mapping[str, Any]) -> str:
+    """Of what was made."""
+    return str(answer['Id'])
+
+
+def exit_code(answer: Mapping[str, Any] | None) -> int | None:
+    """None without an answer: the container still runs."""
+    return int(answer['StatusCode']) if answer else None
+
+
+def container(answer: Mapping[str, Any]) -> model.Container:
     state = answer['State']
     config = answer['Config']
     return model.Container(
@@ -118,20 +145,20 @@ def container(answer: Mapping) -> model.Container:
         hosts_path=answer.get('HostsPath') or '')
 
 
-def _network_owner(answer: Mapping) -> str:
+def _network_owner(answer: Mapping[str, Any]) -> str:
     mode = answer['HostConfig'].get('NetworkMode') or ''
     kind, _colon, owner = mode.partition(':')
     return owner if kind == 'container' else ''
 
 
-def _netns_path(answer: Mapping) -> str:
+def _netns_path(answer: Mapping[str, Any]) -> str:
     # The engine goes on naming the namespace of a container that stopped.
     if not answer['State'].get('Running'):
         return ''
     return answer['NetworkSettings'].get('SandboxKey') or ''
 
 
-def container_summary(row: Mapping) -> model.ContainerSummary:
+def container_summary(row: Mapping[str, Any]) -> model.ContainerSummary:
     return model.ContainerSummary(
         id=row['Id'],
         name=row['Names'][0].lstrip('/') if row['Names'] else '',
@@ -159,7 +186,7 @@ def demultiplexed(blocks: Iterable[bytes]) -> Iterator[bytes]:
         del pending[:start]
 
 
-def image_summary(row: Mapping) -> model.Image:
+def image_summary(row: Mapping[str, Any]) -> model.Image:
     return model.Image(
         id=row['Id'],
         size_bytes=row['Size'],
@@ -169,7 +196,7 @@ def image_summary(row: Mapping) -> model.Image:
         labels=row['Labels'] or {})
 
 
-def image(answer: Mapping) -> model.Image:
+def image(answer: Mapping[str, Any]) -> model.Image:
     config = answer.get('Config') or {}
     return model.Image(
         id=answer['Id'],
@@ -183,7 +210,8 @@ def image(answer: Mapping) -> model.Image:
         labels=config.get('Labels') or {})
 
 
-def engine_info(answer: Mapping, api_version: str) -> model.EngineInfo:
+def engine_info(answer: Mapping[str, Any],
+                api_version: str) -> model.EngineInfo:
     return model.EngineInfo(
         version=answer['ServerVersion'],
         api_version=api_version,
