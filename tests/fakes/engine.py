@@ -320,12 +320,9 @@ class Engine:
         for what in (' '.join(argv), *container.image.tags):
             if what in self._programs:
                 return self._programs[what]
-        if argv[0] == 'cat' and len(argv) == 2:
-            data = self._file(container, argv[1])
-            return process.Program(
-                [(0, process.STDOUT, data)] if data else [],
-                exit_code=int(data is None))
-        return process.interpret(argv, container.config['OpenStdin'])
+        return process.interpret(
+            argv, container.config['OpenStdin'],
+            lambda path: self._file(container, path))
 
     def _executable(self, container: Container, command: str) -> bool:
         places = [command] if '/' in command else [
