@@ -52,7 +52,8 @@ Certificate authority that signed the certificate of a ``tcp://`` engine.
 Possible values:
 
 * Path of a PEM file.
-* Unset (default): no TLS, unless ``cert_file`` or ``api_insecure`` is set.
+* Unset (default): no TLS, unless ``cert_file`` or ``api_insecure`` is set;
+  with ``cert_file``, the authorities of the system are trusted.
 
 Related options:
 
@@ -183,6 +184,25 @@ Possible values:
 
 * 1 or more; the flavor extra spec ``docker:pids_limit`` takes precedence.
 """),
+    cfg.StrOpt(
+        'seccomp_profile',
+        help="""
+Which system calls servers may use. Privileged servers are not restricted.
+
+The driver's own profile is the default one of Docker Engine 29 less all
+families of sockets but Unix, IPv4, IPv6, netlink and packet. AF_ALG, AF_RXRPC,
+AF_RDS and others, by which kernels were attacked, are out of reach on older
+engines too. 32-bit programs that use ``socketcall`` have no network: those of
+glibc on x86, not those of musl.
+
+Possible values:
+
+* Unset (default): the driver's own profile.
+* Path of a profile in JSON that nova-compute can read, in the format of
+  ``docker run --security-opt seccomp=``. It is read once.
+* ``engine``: the engine's default, or what its ``daemon.json`` names. Needed
+  on s390x, where the C library knows ``socketcall`` only.
+"""),
     cfg.IntOpt(
         'log_max_size', default=10, min=1,
         help="""
@@ -210,6 +230,20 @@ Possible values:
 Related options:
 
 * ``log_max_size``
+"""),
+    cfg.IntOpt(
+        'snapshot_max_size', default=20, min=1,
+        help="""
+Most that a server without a disk size may have written when it is
+snapshotted or shelved, in GiB.
+
+The engine writes it out anew, holes of sparse files included, and needs up
+to three times as much of the host's disk meanwhile. A server whose flavor
+has a disk size may have written as much as that.
+
+Possible values:
+
+* 1 or more; a larger server is left as it is, and the snapshot is refused.
 """),
     cfg.StrOpt(
         'sandbox_image',
@@ -247,7 +281,8 @@ Directory with image archives that are used instead of a download.
 
 A file named after the id of a Glance image replaces the download of that
 image. It goes through the same checks as a download, the checksum that
-Glance knows included.
+Glance knows included. Where a signature is to be verified, the image is
+downloaded all the same.
 
 Possible values:
 
@@ -289,13 +324,13 @@ deprecated_opts = [
 ALL_OPTS = list(itertools.chain(engine_opts, server_opts, deprecated_opts))
 
 
-def register_opts(conf) -> None:
+def register_opts(conf: cfg.ConfigOpts) -> None:
     """Make the options known to a ConfigOpts; harmless to repeat."""
     conf.register_group(docker_group)
     conf.register_opts(ALL_OPTS, group=docker_group)
 
 
-def list_opts():
+def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     """Entry point of ``oslo.config.opts``."""
     return [(docker_group, ALL_OPTS)]
 

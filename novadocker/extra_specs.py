@@ -19,6 +19,8 @@ anything, so the driver parses each value again with ``boolean`` and
 ``integer``.
 """
 
+from collections.abc import Mapping
+
 from oslo_utils import strutils
 
 from nova.api.validation.extra_specs import base
@@ -33,7 +35,7 @@ NOFILE_LIMIT = 'docker:nofile_limit'
 RUNTIME = 'docker:runtime'
 
 
-def register():
+def register() -> list[base.ExtraSpecValidator]:
     """Validators, as Nova's API wants them."""
     return [
         base.ExtraSpecValidator(
@@ -73,18 +75,18 @@ def register():
     ]
 
 
-def boolean(specs, key: str, default: bool) -> bool:
+def boolean(specs: Mapping[str, str], key: str, default: bool) -> bool:
     """:raises: InvalidInput that names the key and its value"""
     try:
-        return strutils.bool_from_string(
-            specs.get(key, default), strict=True)
+        return bool(strutils.bool_from_string(
+            specs.get(key, default), strict=True))
     except ValueError:
         raise exception.InvalidInput(reason=_(
             'flavor extra spec %(key)s must be true or false, not '
             '"%(value)s"') % {'key': key, 'value': specs[key]})
 
 
-def integer(specs, key: str, default: int) -> int:
+def integer(specs: Mapping[str, str], key: str, default: int) -> int:
     """:raises: InvalidInput that names the key and its value"""
     try:
         value = int(specs.get(key, default))

@@ -178,11 +178,14 @@ class LayerScan:
                 'kind': tar.kind_name(header.kind)})
 
     def _check_new(self, name: bytes) -> bytes:
-        """The plain path; engines take each of a layer's only once."""
+        """The plain path; engines take each of a layer's only once.
+
+        To them a name with a slash in front is another.
+        """
         path = _plain(name)
-        if not self._names.add(path):
+        if not self._names.add(b'/' + path if name[:1] == b'/' else path):
             raise self._refusal(_('it has two members named %s') %
-                                words.shown(path))
+                                words.shown(path or b'.'))
         return path
 
     def _check_whiteout(self, path: bytes) -> None:

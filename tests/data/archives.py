@@ -589,6 +589,21 @@ def large_bill_of_materials():
 
 
 @honest()
+def layer_with_two_roots():
+    """To the engine a slash in front makes another name."""
+    return one_layer(directory('./'), directory('/'),
+                     member('/etc/passwd', PASSWD))
+
+
+@honest()
+def layer_with_odd_times():
+    return one_layer(member('before', b'x', pax={'mtime': '-1.5'}),
+                     member('late', b'x', pax={
+                         'mtime': '99999999999.', 'atime': '1',
+                         'uid': '3000000000', 'gid': '3000000000'}))
+
+
+@honest()
 def layer_without_end_mark():
     return legacy(Image(tar(member('etc/passwd', PASSWD), end=False)))
 
@@ -664,7 +679,7 @@ def docker_28_of_two_platforms_made_on_arm64():
 @honest()
 def zstd_layer_that_repeats_itself():
     """Over more than gzip looks back; zstd makes a hundredth of it."""
-    return packed(Image(base_layer(member('repeated', noise(MIB) * 40))),
+    return packed(Image(base_layer(member('repeated', noise(MIB) * 16))),
                   zstd_layer)
 
 
@@ -1072,6 +1087,16 @@ def damaged_extended_header():
 def size_only_python_reads():
     return tar(pax_member(record(b'size= 1_0'), 'x', b'0123456789'),
                legacy(Image()))
+
+
+@hostile('extended uid of member "x" is no number')
+def owner_no_number():
+    return one_layer(pax_member(record(b'uid=root'), 'x'))
+
+
+@hostile('extended mtime of member "x" is no number')
+def time_no_number():
+    return one_layer(pax_member(record(b'mtime=1e99'), 'x'))
 
 
 @hostile('no octal number')

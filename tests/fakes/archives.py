@@ -43,6 +43,19 @@ def tar(files: Mapping[str, bytes], links: Mapping[str, str] = {}) -> bytes:
     return buffer.getvalue()
 
 
+def directories(*names: str, uid: int = 0) -> bytes:
+    """Pack directories."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode='w') as archive:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.type = tarfile.DIRTYPE
+            member.mode = 0o755
+            member.uid = uid
+            archive.addfile(member)
+    return buffer.getvalue()
+
+
 def busybox(binary: bytes = PLACEHOLDER) -> bytes:
     """A file system with a shell and a few commands."""
     return tar({'bin/busybox': binary},

@@ -437,7 +437,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header('Content-Type', 'application/json')
         self.send_header('Content-Length', str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != 'HEAD':
+            self.wfile.write(data)
 
     def send_chunks(self, content_type: str, chunks: Iterable[bytes],
                     status: int = 200) -> None:
@@ -505,7 +506,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_json({'Id': identity, 'Warnings': []}, 201)
 
     def inspect(self, reference):
-        self.send_json(self._engine.inspect(reference))
+        self.send_json(
+            self._engine.inspect_with_size(reference) if self._flag('size')
+            else self._engine.inspect(reference))
 
     def start(self, reference):
         self._json_body()
@@ -561,6 +564,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             data if tty else
             struct.pack('>BxxxL', stream, len(data)) + data
             for stream, data in entries))
+
+    def check_path(self, reference):
+        self._engine.check_path(reference, self._parameter('path'))
+        self.send_empty(200)
 
     def put_archive(self, reference):
         self._engine.put_archive(reference, self._parameter('path'),
@@ -638,6 +645,7 @@ _ROUTES = (
     ('POST', _C + '/rename', _Handler.rename),
     ('POST', _C + '/wait', _Handler.wait),
     ('GET', _C + '/logs', _Handler.logs),
+    ('HEAD', _C + '/archive', _Handler.check_path),
     ('PUT', _C + '/archive', _Handler.put_archive),
     ('DELETE', _C, _Handler.remove),
     ('GET', '/images/json', _Handler.list_images),

@@ -44,6 +44,8 @@ class DockerConformanceTest(test_virt_drivers._VirtDriverTestCase,
     def _get_running_instance(self, obj=True):
         """With ports that have the names and addresses of real ones."""
         instance = test_utils.get_test_instance(obj=obj)
+        # Nova's own has both, which a container does not get.
+        instance.flavor.update({'swap': 0, 'ephemeral_gb': 0})
         network_info = network_model.NetworkInfo([
             ports.port(1, ports.subnet('10.0.0.0/24', '10.0.0.5'))])
         image_meta = test_utils.get_test_image_object(None, instance)

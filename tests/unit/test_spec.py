@@ -26,7 +26,9 @@ from tests import base
 ENGINE = model.EngineInfo(
     version='20.10.24', api_version='1.41', architecture='x86_64', cpus=4,
     memory_bytes=units.Gi, root_directory='/var/lib/docker',
-    storage_driver='overlay2', runtimes=('runc', 'runsc'))
+    storage_driver='overlay2', runtimes=('runc', 'runsc'),
+    security_options=('name=seccomp,profile=default',),
+    nofile_limit=1048576)
 IMAGE = model.Image(id='sha256:1234', command=('sleep', '9'))
 
 
@@ -36,7 +38,8 @@ def instance(extra_specs=None, **changes):
         swap=0, extra_specs=extra_specs or {})
     values = {'uuid': uuids.server, 'hostname': 'web-1',
               'project_id': 'project', 'user_id': 'user',
-              'image_ref': uuids.image, 'flavor': flavor}
+              'image_ref': uuids.image, 'flavor': flavor,
+              'display_name': 'web'}
     made = fake_instance.fake_instance_obj(None, **values)
     made.metadata = {}
     made.system_metadata = {}
@@ -58,6 +61,7 @@ class WorkloadTest(base.TestCase):
         self.assertEqual(
             {names.LABEL_UUID: uuids.server,
              names.LABEL_NAME: 'instance-00000001',
+             names.LABEL_DISPLAY_NAME: 'web',
              names.LABEL_PROJECT_ID: 'project',
              names.LABEL_USER_ID: 'user',
              names.LABEL_HOST: 'host-1',
@@ -71,7 +75,7 @@ class WorkloadTest(base.TestCase):
         self.assertEqual(2048, built.cpu_shares)
         self.assertEqual(2 * 10 ** 9, built.nano_cpus)
         self.assertEqual(2048, built.pids_limit)
-        self.assertEqual({'core': (0, 0), 'nofile': (1024, 16384)},
+        self.assertEqual({'core': (0, 0), 'nofile': (1024, 1048576)},
                          built.ulimits)
         self.assertEqual({'max-size': '10m', 'max-file': '2'},
                          built.log_options)
@@ -90,7 +94,8 @@ class WorkloadTest(base.TestCase):
         self.assertEqual(('ALL',), built.cap_drop)
         self.assertNotIn('NET_RAW', built.cap_add)
         self.assertNotIn('SYS_ADMIN', built.cap_add)
-        self.assertEqual(('no-new-privileges',), built.security_opt)
+        self.assertIn('no-new-privileges', built.security_opt)
+        self.assertEqual(1, len(self._profiles(built)))
         self.assertFalse(built.privileged)
         self.assertTrue(built.init)
         self.assertTrue(built.tty)
@@ -110,6 +115,15 @@ class WorkloadTest(base.TestCase):
         built = self._build(extra_specs=flavor)
         self.assertTrue(built.privileged)
         self.assertEqual((), built.cap_drop)
+        self.assertEqual([], self._profiles(built))
+
+    def _profiles(self, built):
+        return [option for option in built.security_opt
+                if option.startswith('seccomp=')]
+
+    def test_engine_without_seccomp(self):
+        engine = dataclasses.replace(ENGINE, security_options=())
+        self.assertEqual([], self._profiles(self._build(engine=engine)))
 
     def test_flavor_relaxes(self):
         built = self._build(extra_specs={
@@ -117,7 +131,7 @@ class WorkloadTest(base.TestCase):
             'docker:pids_limit': '10', 'docker:nofile_limit': '512',
             'docker:runtime': 'runsc'})
         self.assertIn('NET_RAW', built.cap_add)
-        self.assertEqual((), built.security_opt)
+        self.assertEqual(1, len(built.security_opt))
         self.assertEqual(10, built.pids_limit)
         self.assertEqual((512, 512), built.ulimits['nofile'])
         self.assertEqual('runsc', built.runtime)
@@ -127,55 +141,26 @@ class WorkloadTest(base.TestCase):
             exception.InvalidInput, '"kata".*runc, runsc', self._build,
             extra_specs={'docker:runtime': 'kata'})
 
-    def test_images_own_process(self):
-        built = self._build()
-        self.assertIsNone(built.entrypoint)
-        self.assertIsNone(built.command)
-
-    def test_process_from_properties(self):
-        built = self._build(properties={
-            'os_command_line': 'old', 'docker_entrypoint': '/bin/sh -c',
-            'docker_command': '"echo a b"', 'docker_workdir': '/srv',
-            'docker_user': 'nobody'})
-        self.assertEqual(('/bin/sh', '-c'), built.entrypoint)
-        self.assertEqual(('echo a b',), built.command)
-        self.assertEqual('/srv', built.working_dir)
-        self.assertEqual('nobody', built.user)
-
-    def test_os_command_line(self):
-        built = self._build(properties={'os_command_line': 'httpd -f'})
-        self.assertEqual(('httpd', '-f'), built.command)
-
-    def test_no_process_at_all(self):
-        self.assertRaisesRegex(
-            exception.ImageUnacceptable, 'neither ENTRYPOINT nor CMD',
-            self._build, image=model.Image(id='sha256:1'))
-
-    def test_unbalanced_quotes(self):
-        self.assertRaisesRegex(
-            exception.ImageUnacceptable, 'docker_command', self._build,
-            properties={'docker_command': '"x'})
-
-    def test_a_real_init_is_pid_1(self):
-        for image in (model.Image(id='1', command=('/sbin/init',)),
-                      model.Image(id='1', entrypoint=('/lib/systemd',))):
-            self.assertFalse(self._build(image=image).init)
-
-    def test_environment(self):
+    def test_process(self):
         built = self._build(
-            properties={'docker_environment': '{"A": "1", "B": 2}'},
-            metadata={'B': 'mine', 'C': 'nul\0byte'})
-        self.assertEqual({'A': '1', 'B': 'mine'}, built.environment)
+            properties={'os_command_line': 'httpd -f', 'docker_user': 'www',
+                        'docker_environment': '{"A": "1"}'},
+            metadata={'B': '2'})
+        self.assertEqual(('httpd', '-f'), built.command)
+        self.assertEqual('www', built.user)
+        self.assertEqual({'A': '1', 'B': '2'}, built.environment)
 
     def test_metadata_stays_out_of_the_environment(self):
         self.flags(metadata_as_environment=False, group='docker')
         self.assertEqual({}, self._build(metadata={'A': '1'}).environment)
 
-    def test_bad_environment(self):
-        for text in ('[]', '{"A": []}', 'A=1', '{"A": '):
-            self.assertRaisesRegex(
-                exception.InvalidInput, 'docker_environment', self._build,
-                properties={'docker_environment': text})
+    def test_name_that_a_terminal_would_obey(self):
+        built = self._build(display_name='b\x1b[2J\u00fc\n' + 'x' * 300)
+        label = built.labels[names.LABEL_DISPLAY_NAME]
+        self.assertTrue(label.startswith('b?[2J\u00fc?x'))
+        self.assertEqual(255, len(label))
+        self.assertEqual('', self._build(display_name=None).labels[
+            names.LABEL_DISPLAY_NAME])
 
 
 class SandboxTest(base.TestCase):
@@ -193,6 +178,8 @@ class SandboxTest(base.TestCase):
         for name, expected in (('a' * 80, 'a' * 64),
                                ('web.%s' % ('d' * 60), 'web.' + 'd' * 60),
                                ('web.%s' % ('d' * 80), 'web'),
+                               ('\u00fc' * 80, '\u00fc' * 32),
+                               ('a' + '\u00fc' * 80, 'a' + '\u00fc' * 31),
                                (None, None)):
             self.assertEqual(expected, spec.sandbox(
                 instance(hostname=name), 'host-1', 'sandbox:1').hostname)
@@ -219,6 +206,12 @@ class RefuseUnsupportedTest(base.TestCase):
     def test_tpm(self):
         self._refused('hw:tpm_version',
                       extra_specs={'hw:tpm_version': '2.0'})
+
+    def test_swap_and_ephemeral_disk(self):
+        for size in ({'swap': 64}, {'ephemeral_gb': 1}):
+            flavor = instance().flavor
+            flavor.update(size)
+            self._refused('m1.nano asks for swap', flavor=flavor)
 
     def test_ordinary_server(self):
         image_meta = objects.ImageMeta.from_dict({'id': uuids.image})

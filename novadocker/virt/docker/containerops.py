@@ -18,7 +18,6 @@ gone" for success. A start that fails never costs the user's data.
 """
 
 from concurrent import futures
-import contextlib
 import typing
 
 from oslo_log import log as logging
@@ -32,12 +31,14 @@ from nova import objects
 from nova.virt import hardware
 from novadocker import conf
 from novadocker.i18n import _
+from novadocker.virt.docker import buildfaults
 from novadocker.virt.docker.engine import client
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
 from novadocker.virt.docker.engine import policy
 from novadocker.virt.docker import hostops
 from novadocker.virt.docker import imageops
+from novadocker.virt.docker import imagevolumes
 from novadocker.virt.docker import inventory
 from novadocker.virt.docker import metadataops
 from novadocker.virt.docker import names
@@ -95,7 +96,7 @@ class ContainerOps:
               image_meta: 'objects.ImageMeta',
               injected_files: _Files, admin_password: str | None,
               network_info: network_model.NetworkInfo,
-              block_device_info: dict[str, typing.Any],
+              block_device_info: dict[str, typing.Any] | None,
               power_on: bool = True) -> None:
         """Create and start; on any error the host is as it was before.
 
@@ -107,16 +108,19 @@ class ContainerOps:
         watch = timeutils.StopWatch()
         self._recovery.make_room(instance)
         with watch, self._inventory.changing(instance), \
-                _abort_if_hopeless(instance), self._images.held(
+                buildfaults.give_up(instance), self._images.held(
                     context, instance, image_meta) as image:
             with rollback.Rollback(instance) as undo:
                 sandbox, workload = self._create(
                     context, instance, image, undo)
                 self._connect(instance, network_info, sandbox, undo)
-                self._metadata.write(instance, workload, network_info,
-                                     injected_files, admin_password)
+                with buildfaults.blamed_on_the_server(instance):
+                    imagevolumes.ensure(self._client, workload, image)
+                    self._metadata.write(instance, workload, network_info,
+                                         injected_files, admin_password)
+                    if power_on:
+                        policy.start(self._client, workload)
                 if power_on:
-                    policy.start(self._client, workload)
                     self._check_alive(instance, workload)
         LOG.info('Spawned in %.2f s', watch.elapsed(), instance=instance)
 
@@ -140,12 +144,15 @@ class ContainerOps:
         # namespace; a workload can be created for one that does not run.
         with futures.ThreadPoolExecutor(max_workers=1) as beside:
             workload = beside.submit(self._client.create, wanted)
-            return self._sandboxes.start(sandbox), workload.result()
+            running = self._sandboxes.start(sandbox)
+            with buildfaults.blamed_on_the_server(instance):
+                return running, workload.result()
 
     def _connect(self, instance: 'objects.Instance',
                  network_info: network_model.NetworkInfo,
                  sandbox: model.Container,
                  undo: rollback.Rollback) -> None:
+        buildfaults.await_networks(instance, network_info)
         undo.push('unplug', self._networks.unplug_all, instance,
                   network_info)
         with self._networks.wait_until_wired(instance, network_info):
@@ -389,24 +396,6 @@ class ContainerOps:
                 if container != server.workload:
                     step('remove %s' % container.name,
                          self._recovery.remove, container)
-
-
-@contextlib.contextmanager
-def _abort_if_hopeless(instance):
-    """Give up with the reason, where Nova would go on or hide it.
-
-    No host could run what InvalidSpec and Conflict are about. Of a port that
-    cannot be plugged Nova tells the user only that networks failed. An
-    InstanceNotFound amid a build would be taken for "deleted by the user",
-    who would never see a fault.
-    """
-    try:
-        yield
-    except (exception.InvalidSpec, exception.Conflict,
-            nova_exception.VirtualInterfaceCreateException,
-            nova_exception.InstanceNotFound) as err:
-        raise nova_exception.BuildAbortException(
-            instance_uuid=instance.uuid, reason=err.format_message()) from err
 
 
 def _one_line(log: bytes) -> str:

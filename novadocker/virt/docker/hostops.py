@@ -12,9 +12,11 @@
 
 """The host: which engine it has, what it offers, how it is doing."""
 
+from collections.abc import Mapping
 import dataclasses
 import math
 import os
+import typing
 
 import os_resource_classes as orc
 from oslo_concurrency import processutils
@@ -26,13 +28,17 @@ import psutil
 
 from nova.objects import fields
 from novadocker import conf
+from novadocker.virt.docker.engine import client as engine_client
 from novadocker.virt.docker.engine import model
+from novadocker.virt.docker import limits
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
 TRAIT_DOCKER = 'CUSTOM_HYPERVISOR_DOCKER'
 TRAIT_ROOT_DISK_LIMIT = 'CUSTOM_DOCKER_ROOT_DISK_LIMIT'
+
+_Inventory = dict[str, int | float]
 
 
 class HostOps:
@@ -43,10 +49,11 @@ class HostOps:
     say.
     """
 
-    def __init__(self, client):
+    def __init__(self, client: engine_client.DockerClient):
         self._client = client
         self.name: str = CONF.host
         self._engine: model.EngineInfo | None = None
+        self._nofile_limit = limits.NOFILE_LIMITS[-1]
 
     def connect(self, host: str) -> None:
         """Meet the engine, once, when the service starts.
@@ -72,6 +79,17 @@ class HostOps:
                         "server's disk: flavors' root_gb is counted by "
                         'Placement but not enforced.', engine.storage_driver)
 
+    def measure(self, image: str) -> None:
+        """Find out what the engine can grant, once, when the service starts.
+
+        :param image: of a process that does nothing but wait
+        :raises: EngineUnavailable
+        """
+        self._nofile_limit = limits.grantable_nofile(
+            self._client, image, self.name)
+        self._engine = dataclasses.replace(
+            self.engine, nofile_limit=self._nofile_limit)
+
     @property
     def engine(self) -> model.EngineInfo:
         """What the engine said of itself when it was last asked."""
@@ -81,15 +99,16 @@ class HostOps:
         """Ask the engine about itself again."""
         info = self._client.info()
         self._engine = dataclasses.replace(
-            info, limits_root_disk=_can_limit_root_disk(info))
+            info, limits_root_disk=_can_limit_root_disk(info),
+            nofile_limit=self._nofile_limit)
         return self._engine
 
     def uptime(self) -> str:
         """What uptime(1) prints."""
         out, _err = processutils.execute('env', 'LANG=C', 'uptime')
-        return out
+        return str(out)
 
-    def available_resource(self) -> dict:
+    def available_resource(self) -> dict[str, typing.Any]:
         """The host's totals and use, as ComputeDriver documents them."""
         engine = self.refresh()
         memory = psutil.virtual_memory()
@@ -115,7 +134,8 @@ class HostOps:
                 fields.HVType.DOCKER, fields.VMMode.EXE)],
         }
 
-    def inventory(self, ratios: dict, reserved_disk_gb: int) -> dict:
+    def inventory(self, ratios: Mapping[str, float],
+                  reserved_disk_gb: int) -> dict[str, _Inventory]:
         """Placement inventory by resource class.
 
         :param ratios: allocation ratio by resource class
@@ -167,12 +187,12 @@ def _has_project_quota(directory: str) -> bool:
     return bool({'prjquota', 'pquota'} & set(nearest.opts.split(',')))
 
 
-def _inventory(total: int, reserved: int, ratio: float) -> dict:
+def _inventory(total: int, reserved: int, ratio: float) -> _Inventory:
     return {'total': total, 'reserved': reserved, 'min_unit': 1,
             'max_unit': total, 'step_size': 1, 'allocation_ratio': ratio}
 
 
-def _disk_usage(directory: str):
+def _disk_usage(directory: str) -> typing.Any:
     """Of the file system that a directory is on, or is going to be."""
     while not os.path.isdir(directory):
         directory = os.path.dirname(directory)

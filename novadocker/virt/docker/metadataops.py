@@ -17,17 +17,24 @@ stays out of snapshots; cloud-init finds it at ``/config-drive``. Injected
 files become part of the server's file system.
 """
 
+from collections.abc import Sequence
 import io
 import os
 import shutil
 import tarfile
 
 from nova.api.metadata import base as instance_metadata
+from nova.network import model as network_model
+from nova import objects
 from nova.virt import configdrive
 
 from novadocker import conf
+from novadocker.virt.docker.engine import client as engine_client
 
 CONF = conf.CONF
+
+# Pairs of path and content, as Nova decoded them.
+Files = Sequence[tuple[str, bytes]]
 
 CONFIG_DRIVE_PATH = '/config-drive'
 
@@ -35,10 +42,10 @@ CONFIG_DRIVE_PATH = '/config-drive'
 class MetadataOps:
     """:param client: the engine's client"""
 
-    def __init__(self, client):
+    def __init__(self, client: engine_client.DockerClient):
         self._client = client
 
-    def prepare(self, instance) -> dict[str, str]:
+    def prepare(self, instance: 'objects.Instance') -> dict[str, str]:
         """Make room for the config drive, if the server has one.
 
         :returns: directories to mount, host's path to container's
@@ -52,12 +59,10 @@ class MetadataOps:
         os.makedirs(directory, mode=0o755, exist_ok=True)
         return {directory: CONFIG_DRIVE_PATH}
 
-    def write(self, instance, container: str, network_info,
-              injected_files, admin_password) -> None:
-        """Fill the config drive and inject the files, before the start.
-
-        :param injected_files: pairs of path and content in bytes
-        """
+    def write(self, instance: 'objects.Instance', container: str,
+              network_info: network_model.NetworkInfo, injected_files: Files,
+              admin_password: str | None) -> None:
+        """Fill the config drive and inject the files, before the start."""
         if injected_files:
             self._client.put_archive(container, '/', _tar(injected_files))
         if configdrive.required_by(instance):
@@ -65,23 +70,25 @@ class MetadataOps:
                                 admin_password)
             configdrive.update_instance(instance)
 
-    def remove(self, instance) -> None:
+    def remove(self, instance: 'objects.Instance') -> None:
         """Idempotent."""
         directory = _instance_directory(instance)
         if os.path.isdir(directory):
             shutil.rmtree(directory)
 
 
-def _instance_directory(instance) -> str:
-    return os.path.join(CONF.instances_path, instance.uuid)
+def _instance_directory(instance: 'objects.Instance') -> str:
+    return str(os.path.join(CONF.instances_path, instance.uuid))
 
 
-def _config_drive(instance) -> str:
+def _config_drive(instance: 'objects.Instance') -> str:
     return os.path.join(_instance_directory(instance), 'config-drive')
 
 
-def _write_config_drive(instance, network_info, injected_files,
-                        admin_password) -> None:
+def _write_config_drive(instance: 'objects.Instance',
+                        network_info: network_model.NetworkInfo,
+                        injected_files: Files,
+                        admin_password: str | None) -> None:
     secrets = {'admin_pass': admin_password} if admin_password else {}
     metadata = instance_metadata.InstanceMetadata(
         instance, content=injected_files, extra_md=secrets,
@@ -95,7 +102,7 @@ def _write_config_drive(instance, network_info, injected_files,
             element.write(content)
 
 
-def _tar(files) -> bytes:
+def _tar(files: Files) -> bytes:
     """Owned by root and private to it, as Nova's other drivers make them."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode='w') as tar:

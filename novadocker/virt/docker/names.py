@@ -21,6 +21,7 @@ from oslo_utils import uuidutils
 LABEL_PREFIX = 'org.openstack.nova.'
 LABEL_UUID = LABEL_PREFIX + 'uuid'
 LABEL_NAME = LABEL_PREFIX + 'name'
+LABEL_DISPLAY_NAME = LABEL_PREFIX + 'display_name'
 LABEL_PROJECT_ID = LABEL_PREFIX + 'project_id'
 LABEL_USER_ID = LABEL_PREFIX + 'user_id'
 LABEL_HOST = LABEL_PREFIX + 'host'
@@ -37,6 +38,7 @@ LABEL_UNPACKED_BYTES = LABEL_PREFIX + 'unpacked_bytes'
 ROLE_WORKLOAD = 'workload'
 ROLE_SANDBOX = 'sandbox'
 ROLE_SNAPSHOT = 'snapshot'
+ROLE_PROBE = 'probe'
 
 IMAGE_NAMESPACE = 'novadocker'
 SANDBOX_IMAGE = IMAGE_NAMESPACE + '/sandbox:1'
@@ -46,6 +48,9 @@ NETNS_DIRECTORY = '/var/run/netns'
 # An image tag is told apart by enough of the checksum to see that Glance's
 # data changed, and stays readable in "docker image ls".
 _CHECKSUM_LENGTH = 12
+
+# As long as Nova lets a server's name be.
+_LABEL_LENGTH = 255
 
 
 def workload(instance_uuid: str) -> str:
@@ -64,6 +69,17 @@ def replacement(instance_uuid: str, replaced: str) -> str:
     :param replaced: that container's id
     """
     return 'nova-%s-%s' % (instance_uuid, replaced[:12])
+
+
+def probe(host: str) -> str:
+    """Name of the container that finds out what the engine can grant."""
+    return 'novadocker-probe-%s' % host
+
+
+def label_text(text: str | None) -> str:
+    """What a tenant wrote, fit to be read in an operator's terminal."""
+    return ''.join(char if char.isprintable() else '?'
+                   for char in (text or '')[:_LABEL_LENGTH])
 
 
 def netns_link(instance_uuid: str) -> str:

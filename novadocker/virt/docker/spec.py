@@ -18,19 +18,22 @@ and nova.conf. Only the operator's choices relax a security default.
 """
 
 from collections.abc import Mapping
+import dataclasses
 import os
-import shlex
+import typing
 
-from oslo_serialization import jsonutils
 from oslo_utils import units
 
 from nova import exception
+from nova import objects
 from nova.virt import driver
 from novadocker import conf
 from novadocker import extra_specs
 from novadocker.i18n import _
 from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import names
+from novadocker.virt.docker import process
+from novadocker.virt.docker import seccomp
 
 CONF = conf.CONF
 
@@ -38,16 +41,11 @@ CONF = conf.CONF
 # Beyond these a container could forge packets, make device nodes or worse.
 CAPABILITIES = (
     'AUDIT_WRITE', 'CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL',
-    'NET_BIND_SERVICE', 'SETGID', 'SETPCAP', 'SETUID', 'SYS_CHROOT')
+    'NET_BIND_SERVICE', 'SETFCAP', 'SETGID', 'SETPCAP', 'SETUID',
+    'SYS_CHROOT')
 
-# Soft limits stay low because programs that close every descriptor on start
-# take minutes with a high one. The hard limit is one that an engine without
-# CAP_SYS_RESOURCE can grant.
+# Programs that close every descriptor on start take minutes with a high one.
 NOFILE_SOFT_LIMIT = 1024
-NOFILE_HARD_LIMIT = 16384
-
-# Processes that insist on being PID 1 themselves.
-_INIT_PROGRAMS = ('init', 'systemd')
 
 # Neutron gave the addresses, so the kernel need neither listen for routers
 # nor wait out duplicate address detection before the first packet.
@@ -67,17 +65,11 @@ _SANDBOX_MEMORY_BYTES = 64 * units.Mi
 _SANDBOX_PIDS_LIMIT = 64
 
 # HOST_NAME_MAX of Linux.
-_HOSTNAME_LENGTH = 64
-
-ENTRYPOINT_PROPERTY = 'docker_entrypoint'
-COMMAND_PROPERTY = 'docker_command'
-OLD_COMMAND_PROPERTY = 'os_command_line'
-ENVIRONMENT_PROPERTY = 'docker_environment'
-WORKDIR_PROPERTY = 'docker_workdir'
-USER_PROPERTY = 'docker_user'
+_HOSTNAME_BYTES = 64
 
 
-def sandbox(instance, host: str, image: str) -> model.ContainerSpec:
+def sandbox(instance: 'objects.Instance', host: str,
+            image: str) -> model.ContainerSpec:
     """The container that holds the server's network namespace."""
     return model.ContainerSpec(
         name=names.sandbox(instance.uuid),
@@ -93,7 +85,7 @@ def sandbox(instance, host: str, image: str) -> model.ContainerSpec:
         log_options=_log_options())
 
 
-def workload(instance, host: str, image: model.Image,
+def workload(instance: 'objects.Instance', host: str, image: model.Image,
              properties: Mapping[str, str], sandbox_id: str,
              engine: model.EngineInfo,
              binds: Mapping[str, str]) -> model.ContainerSpec:
@@ -107,21 +99,15 @@ def workload(instance, host: str, image: model.Image,
         sense, InvalidInput for one of the flavor
     """
     specs = instance.flavor.extra_specs
-    entrypoint, command = _process(image, properties)
+    wanted = process.of(image, properties, _environment(instance))
     privileged = _privileged(specs)
     return model.ContainerSpec(
         name=names.workload(instance.uuid),
         image=image.id,
         labels=labels(instance, host, names.ROLE_WORKLOAD),
         network_mode='container:%s' % sandbox_id,
-        entrypoint=entrypoint,
-        command=command,
-        environment=_environment(instance, properties),
-        working_dir=properties.get(WORKDIR_PROPERTY),
-        user=properties.get(USER_PROPERTY),
+        **dataclasses.asdict(wanted),
         tty=True,
-        init=not _is_init(entrypoint or image.entrypoint,
-                          command or image.command),
         privileged=privileged,
         runtime=_runtime(specs, engine),
         memory_bytes=instance.flavor.memory_mb * units.Mi,
@@ -132,17 +118,19 @@ def workload(instance, host: str, image: model.Image,
         root_bytes=_root_bytes(instance, engine),
         cap_drop=() if privileged else ('ALL',),
         cap_add=() if privileged else _capabilities(specs),
-        security_opt=_security_options(specs),
-        ulimits=_ulimits(specs),
+        security_opt=_security_options(specs, engine, privileged),
+        ulimits=_ulimits(specs, engine),
         log_options=_log_options(),
         binds=binds)
 
 
-def labels(instance, host: str, role: str) -> dict[str, str]:
+def labels(instance: 'objects.Instance', host: str,
+           role: str) -> dict[str, str]:
     """How the driver finds its containers again, and operators read them."""
     return {
         names.LABEL_UUID: instance.uuid,
         names.LABEL_NAME: instance.name,
+        names.LABEL_DISPLAY_NAME: names.label_text(instance.display_name),
         names.LABEL_PROJECT_ID: instance.project_id or '',
         names.LABEL_USER_ID: instance.user_id or '',
         names.LABEL_HOST: host,
@@ -157,17 +145,22 @@ def _hostname(name: str | None) -> str | None:
 
     The engine chooses one for a server that has none in Nova's database.
     """
-    if not name or len(name) <= _HOSTNAME_LENGTH:
+    if not name or len(name.encode()) <= _HOSTNAME_BYTES:
         return name
-    return name.partition('.')[0][:_HOSTNAME_LENGTH]
+    short = name.partition('.')[0].encode()[:_HOSTNAME_BYTES]
+    return short.decode(errors='ignore')
 
 
-def refuse_unsupported(instance, image_meta, block_device_info) -> None:
+def refuse_unsupported(instance: 'objects.Instance',
+                       image_meta: 'objects.ImageMeta',
+                       block_device_info: Mapping[str, typing.Any] | None
+                       ) -> None:
     """Refuse what a container can never be, before anything is made.
 
     :raises: BuildAbortException, which Nova neither retries nor hides
     """
     reason = None
+    flavor = instance.flavor
     if not instance.image_ref:
         reason = _('a container cannot boot from a volume; boot it from an '
                    'image')
@@ -177,7 +170,11 @@ def refuse_unsupported(instance, image_meta, block_device_info) -> None:
     elif image_meta.properties.get('hw_firmware_type') == 'uefi':
         reason = _('containers have no firmware; remove hw_firmware_type '
                    'from the image')
-    elif instance.flavor.extra_specs.get('hw:tpm_version'):
+    elif flavor.swap or flavor.ephemeral_gb:
+        reason = _('flavor %s asks for swap or an ephemeral disk, which '
+                   'containers do not get; choose a flavor without') % (
+                       flavor.name)
+    elif flavor.extra_specs.get('hw:tpm_version'):
         reason = _('containers have no TPM; choose a flavor without '
                    'hw:tpm_version')
     if reason:
@@ -185,62 +182,15 @@ def refuse_unsupported(instance, image_meta, block_device_info) -> None:
             instance_uuid=instance.uuid, reason=reason)
 
 
-def _root_bytes(instance, engine: model.EngineInfo) -> int:
+def _root_bytes(instance: 'objects.Instance',
+                engine: model.EngineInfo) -> int:
     if not engine.limits_root_disk:
         return 0
-    return instance.flavor.root_gb * units.Gi
+    return int(instance.flavor.root_gb * units.Gi)
 
 
-def _process(image: model.Image, properties: Mapping[str, str]):
-    """(entrypoint, command), each None where the image's own applies."""
-    entrypoint = _arguments(properties, ENTRYPOINT_PROPERTY, image)
-    command = (_arguments(properties, COMMAND_PROPERTY, image) or
-               _arguments(properties, OLD_COMMAND_PROPERTY, image))
-    if not (entrypoint or command or image.entrypoint or image.command):
-        raise _unacceptable(image, _(
-            'it has neither ENTRYPOINT nor CMD; set its property '
-            '%s') % OLD_COMMAND_PROPERTY)
-    return entrypoint, command
-
-
-def _arguments(properties: Mapping[str, str], name: str, image: model.Image):
-    try:
-        return tuple(shlex.split(properties.get(name) or '')) or None
-    except ValueError as err:
-        raise _unacceptable(image, _(
-            'property %(name)s is no valid command line: %(error)s') % {
-                'name': name, 'error': err})
-
-
-def _is_init(entrypoint, command) -> bool:
-    argv = tuple(entrypoint) + tuple(command)
-    return os.path.basename(argv[0]) in _INIT_PROGRAMS
-
-
-def _environment(instance, properties: Mapping[str, str]) -> dict[str, str]:
-    """The image's property first, so that metadata can override it."""
-    environment = _environment_property(properties)
-    if CONF.docker.metadata_as_environment:
-        environment.update(instance.metadata)
-    # A NUL ends a variable early in execve(2), and the engine fails on it.
-    return {key: value for key, value in environment.items()
-            if '\0' not in key + value}
-
-
-def _environment_property(properties: Mapping[str, str]) -> dict[str, str]:
-    text = properties.get(ENVIRONMENT_PROPERTY)
-    if not text:
-        return {}
-    try:
-        environment = jsonutils.loads(text)
-    except ValueError:
-        environment = None
-    if not isinstance(environment, dict) or not all(
-            isinstance(value, (str, int)) for value in environment.values()):
-        raise exception.InvalidInput(reason=_(
-            'image property %s must be a JSON object of strings') %
-            ENVIRONMENT_PROPERTY)
-    return {key: str(value) for key, value in environment.items()}
+def _environment(instance: 'objects.Instance') -> Mapping[str, str]:
+    return instance.metadata if CONF.docker.metadata_as_environment else {}
 
 
 def _privileged(specs: Mapping[str, str]) -> bool:
@@ -254,19 +204,24 @@ def _capabilities(specs: Mapping[str, str]) -> tuple[str, ...]:
     return CAPABILITIES
 
 
-def _security_options(specs: Mapping[str, str]) -> tuple[str, ...]:
+def _security_options(specs: Mapping[str, str], engine: model.EngineInfo,
+                      privileged: bool) -> tuple[str, ...]:
+    profile = None if privileged else seccomp.profile(engine)
+    options = ['seccomp=' + profile] if profile else []
     if extra_specs.boolean(specs, extra_specs.NO_NEW_PRIVILEGES, True):
-        return ('no-new-privileges',)
-    return ()
+        options.append('no-new-privileges')
+    return tuple(options)
 
 
-def _ulimits(specs: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+def _ulimits(specs: Mapping[str, str],
+             engine: model.EngineInfo) -> dict[str, tuple[int, int]]:
     hard = extra_specs.integer(
-        specs, extra_specs.NOFILE_LIMIT, NOFILE_HARD_LIMIT)
+        specs, extra_specs.NOFILE_LIMIT, engine.nofile_limit)
     return {'core': (0, 0), 'nofile': (min(NOFILE_SOFT_LIMIT, hard), hard)}
 
 
-def _runtime(specs: Mapping[str, str], engine: model.EngineInfo):
+def _runtime(specs: Mapping[str, str],
+             engine: model.EngineInfo) -> str | None:
     runtime = specs.get(extra_specs.RUNTIME)
     if runtime and runtime not in engine.runtimes:
         raise exception.InvalidInput(reason=_(
@@ -287,7 +242,3 @@ def _sandbox_sysctls() -> dict[str, str]:
     if os.path.isdir('/proc/sys/net/ipv6'):
         return {**_SANDBOX_SYSCTLS, **_SANDBOX_SYSCTLS_IPV6}
     return _SANDBOX_SYSCTLS
-
-
-def _unacceptable(image: model.Image, reason: str):
-    return exception.ImageUnacceptable(image_id=image.id, reason=reason)

@@ -95,7 +95,8 @@ class EngineInfo:
     """What the engine says of itself and of its host.
 
     ``limits_root_disk`` tells whether it can enforce the size of a
-    container's file system, which it does not say: HostOps finds out.
+    container's file system, and ``nofile_limit`` how many open files it can
+    grant to a process. It says neither: HostOps finds out.
     """
 
     version: str
@@ -112,6 +113,12 @@ class EngineInfo:
     runtimes: tuple[str, ...] = ()
     security_options: tuple[str, ...] = ()
     limits_root_disk: bool = False
+    nofile_limit: int = 0
+
+    @property
+    def has_seccomp(self) -> bool:
+        return any(option.startswith('name=seccomp')
+                   for option in self.security_options)
 
 
 @dataclasses.dataclass(frozen=True)
