@@ -111,7 +111,9 @@ class LifecycleScenarios:
         server = self.boot(self.add_image(
             Entrypoint=['sh', '-c', 'cat /kept; sleep 1000']))
         self.engine_client.put_archive(
-            self.workload(server).id, '/', archives.tar({'kept': b'data'}))
+            # The engine logs whole lines.
+            self.workload(server).id, '/',
+            archives.tar({'kept': b'data\n'}))
         return server
 
     def _console(self, server):
