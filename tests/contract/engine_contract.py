@@ -346,13 +346,56 @@ class LifecycleContract(Contract):
                                labels={'kept': 'yes'},
                                memory_bytes=64 << 20, pids_limit=99)
         twin = self.client.recreate(original, self.name('twin'), self.image,
-                                    owner)
+                                    owner, {'twin': 'yes'})
         found = self.get(twin)
         self.assertEqual(model.CREATED, found.state)
         self.assertEqual(self.name('twin'), found.name)
         self.assertEqual(owner, found.network_owner)
-        self.assertEqual(self.get(original).labels, found.labels)
+        self.assertEqual({**self.get(original).labels, 'twin': 'yes'},
+                         found.labels)
         self.assertTrue(found.tty)
+
+    def test_twin_of_a_file_system(self):
+        original = self.create('cat', '/bin/kept')
+        self.client.put_archive(original, '/bin',
+                                archives.tar({'kept': b'data'}))
+        twin = self._replaced(self._replaced(original, '1'), '2')
+        self.assertEqual('2', self.get(twin).labels['replaces'])
+        self.assertEqual(b'data', self._written_by(twin))
+
+    def test_twin_keeps_anonymous_volumes(self):
+        """They are in no commit, and go with the last container only."""
+        self.load(self.tag(), Volumes={'/data': {}})
+        original = self.create('cat', '/data/kept', image=self.tag())
+        self.client.put_archive(original, '/data',
+                                archives.tar({'kept': b'data'}))
+        twin = self._replaced(self._replaced(original, '1'), '2')
+        self.assertEqual(b'data', self._written_by(twin))
+
+    def test_missing_file(self):
+        container = self.run_to_end('cat', '/nonexistent')
+        self.assertEqual(1, self.get(container).exit_code)
+
+    def _replaced(self, container: str, how_often: str) -> str:
+        """A twin of what it was, which is no more."""
+        image = self.client.commit(container, {'replaces': how_often})
+        self.addCleanup(self._remove_untagged, image)
+        self.addCleanup(self._remove_all)
+        twin = self.client.recreate(
+            container, self.name('twin' + how_often), image,
+            self.run_container(), {'replaces': how_often})
+        self.client.remove(container)
+        return twin
+
+    def _remove_untagged(self, image: str) -> None:
+        # It goes with the last image that was made of it.
+        if self.client.find_image(image):
+            self.client.remove_image(image)
+
+    def _written_by(self, container: str) -> bytes:
+        self.client.start(container)
+        self.assertEqual(0, self.client.wait(container, PATIENCE_S))
+        return self.client.logs(container, 100)
 
     def _wait_for_log(self, container: str, text: bytes):
         for _attempt in range(PATIENCE_S * 10):
@@ -484,6 +527,20 @@ class ListingContract(Contract):
             (row.id, row.name, row.state, row.image_id))
         self.assertEqual({LABEL: self.unique, 'x.y': 'a=b, "c"'}, row.labels)
         self.assertEqual(whole.labels, row.labels)
+
+    def test_row_names_the_owner_of_the_network(self):
+        owner = self.run_container()
+        joined = self.join(owner)
+        self.assertEqual({owner: '', joined: owner}, {
+            row.id: row.network_owner for row in self.list()})
+        # Also when that one is no more.
+        self.client.remove(owner)
+        row, = self.list()
+        self.assertEqual(owner, row.network_owner)
+
+    def test_newest_first(self):
+        made = [self.create() for _each in range(3)]
+        self.assertEqual(made[::-1], [row.id for row in self.list()])
 
     def test_several_labels(self):
         both = self.create(labels={'one': '1', 'two': '2'})
@@ -892,7 +949,7 @@ class ErrorContract(Contract):
             ('rename', 'other'), ('remove',), ('wait', 1),
             ('get_container',), ('logs', 10), ('commit', {}),
             ('put_archive', '/', archives.tar({})),
-            ('recreate', self.name('twin'), self.image, 'other'),
+            ('recreate', self.name('twin'), self.image, 'other', {}),
         ):
             with self.subTest(verb):
                 error = self.assertRefused(

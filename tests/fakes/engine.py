@@ -68,6 +68,8 @@ class Container:
     log: list[tuple[int, bytes]] = dataclasses.field(default_factory=list)
     archives: list[tuple[str, bytes]] = dataclasses.field(
         default_factory=list)
+    # Names of anonymous volumes by where they are mounted.
+    volumes: dict[str, str] = dataclasses.field(default_factory=dict)
     program: process.Program | None = None
     start_clock: float = 0
     written: int = 0
@@ -125,6 +127,8 @@ class Engine:
         self.directory = directory
         self.store = images.ImageStore(directory)
         self.containers: dict[str, Container] = {}
+        # What was put into each volume.
+        self.volumes: dict[str, list[tuple[str, bytes]]] = {}
         self.information = dict(_INFORMATION, DockerRootDir=directory)
         self.version = '20.10.24'
         self.api_version = '1.41'
@@ -166,7 +170,13 @@ class Engine:
                     for each in self.containers.values()},
                 'images': {image.id: tuple(image.tags)
                            for image in self.store.images.values()},
+                'volumes': set(self.volumes),
             }
+
+    def file(self, container: str, path: str) -> bytes | None:
+        """What a container has at an absolute path."""
+        with self._locked():
+            return self._file(self.get(container), path)
 
     def close(self) -> None:
         """Answer whoever waits."""
@@ -221,10 +231,21 @@ class Engine:
             self._check_limits(host_config)
             self._resolve_network(config, host_config)
             identity = uuid.uuid4().hex * 2
-            self.containers[identity] = Container(
+            container = Container(
                 identity, name, image, _merged(config, image, identity),
                 host_config, os.path.join(self.directory, identity))
+            self._mount_volumes(container)
+            self.containers[identity] = container
             return identity
+
+    def _mount_volumes(self, container: Container) -> None:
+        for other in container.host_config.get('VolumesFrom') or ():
+            container.volumes.update(self.get(other).volumes)
+        for destination in container.config['Volumes'] or ():
+            if destination not in container.volumes:
+                name = uuid.uuid4().hex * 2
+                container.volumes[destination] = name
+                self.volumes[name] = []
 
     def _check_name(self, name: str) -> None:
         if not re.fullmatch('[a-zA-Z0-9][a-zA-Z0-9_.-]+', name):
@@ -311,7 +332,9 @@ class Engine:
         for what in (' '.join(argv), *container.image.tags):
             if what in self._programs:
                 return self._programs[what]
-        return process.interpret(argv, container.config['OpenStdin'])
+        return process.interpret(
+            argv, container.config['OpenStdin'],
+            lambda path: self._file(container, path))
 
     def _executable(self, container: Container, command: str) -> bool:
         places = [command] if '/' in command else [
@@ -395,7 +418,7 @@ class Engine:
                     + refusal.message) from None
             container.name = name
 
-    def remove(self, reference: str, force: bool) -> None:
+    def remove(self, reference: str, force: bool, volumes: bool) -> None:
         with self._locked():
             container = self.get(reference)
             if container.running:
@@ -404,6 +427,11 @@ class Engine:
                                   'container %s.' % container.id)
                 self._exited(container, process.KILLED)
             del self.containers[container.id]
+            used = {name for other in self.containers.values()
+                    for name in other.volumes.values()}
+            for name in set(container.volumes.values()) - used:
+                if volumes:
+                    del self.volumes[name]
 
     def wait(self, reference: str) -> int:
         """Block until the container does not run; its exit code."""
@@ -435,7 +463,22 @@ class Engine:
                 raise Refusal(404, 'Could not find the file %s in container '
                               '%s' % (path, reference))
             images.check_tar(data)
-            container.archives.append((path, data))
+            self._written(container, path).append((path, data))
+
+    def _written(self, container: Container,
+                 path: str) -> list[tuple[str, bytes]]:
+        """Where the files below a path are kept."""
+        for destination, name in container.volumes.items():
+            if (path + '/').startswith(destination + '/'):
+                return self.volumes[name]
+        return container.archives
+
+    def _file(self, container: Container, path: str) -> bytes | None:
+        for directory, data in reversed(self._written(container, path)):
+            found = images.file(data, os.path.relpath(path, directory))
+            if found is not None:
+                return found
+        return self.store.file(container.image, path.lstrip('/'))
 
     def check_path(self, reference: str, path: str) -> None:
         with self._locked():
@@ -455,6 +498,7 @@ class Engine:
         made = {os.path.join(target, name).strip('/')
                 for target, data in container.archives
                 for name in images.directories(data)}
+        made.update(path.strip('/') for path in container.volumes)
         return not wanted or wanted in made or any(
             name.startswith(wanted + '/')
             for name in self._file_names(container))
@@ -470,7 +514,8 @@ class Engine:
             container = self.get(reference)
             settings = {
                 key: container.config[key]
-                for key in ('Cmd', 'Entrypoint', 'Env', 'WorkingDir', 'User')}
+                for key in ('Cmd', 'Entrypoint', 'Env', 'WorkingDir', 'User',
+                            'Volumes')}
             settings['Labels'] = {**container.labels,
                                   **(config.get('Labels') or {})}
             return self.store.build(images.joined(container.archives),
@@ -599,6 +644,8 @@ def _merged(config: Mapping, image: images.Image, identity: str) -> dict:
         'WorkingDir': config.get('WorkingDir')
         or base.get('WorkingDir') or '',
         'User': config.get('User') or base.get('User') or '',
+        'Volumes': {**(base.get('Volumes') or {}),
+                    **(config.get('Volumes') or {})} or None,
         'Tty': bool(config.get('Tty')),
         'OpenStdin': bool(config.get('OpenStdin')),
     }
@@ -638,6 +685,9 @@ def _inspection(container: Container) -> dict:
         'HostConfig': {**container.host_config,
                        'NetworkMode': container.network_mode},
         'Config': container.config,
+        'Mounts': [{'Type': 'volume', 'Name': name,
+                    'Destination': destination}
+                   for destination, name in container.volumes.items()],
         'NetworkSettings': {'SandboxKey': container.netns},
     }
 

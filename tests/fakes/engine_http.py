@@ -112,6 +112,10 @@ class Faults:
         """Let all that hangs, now or later, go on."""
         self._released.set()
 
+    def hold(self) -> None:
+        """Take back ``release``."""
+        self._released.clear()
+
     def take(self, method: str, path: str) -> Fault | None:
         """The fault of a request, if it is due."""
         with self._lock:
@@ -534,7 +538,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_empty(204)
 
     def remove(self, reference):
-        self._engine.remove(reference, self._flag('force'))
+        self._engine.remove(reference, self._flag('force'),
+                            self._flag('v'))
         self.send_empty(204)
 
     def wait(self, reference):

@@ -98,6 +98,15 @@ class ImageStore:
         """Of all files in all its layers, without a leading slash."""
         return set().union(*map(self._names, image.layers))
 
+    def file(self, image: Image, name: str) -> bytes | None:
+        """What is in a file, of the topmost layer that has it."""
+        for layer in reversed(image.layers):
+            with open(self._path(layer), 'rb') as tar:
+                found = file(tar.read(), name)
+            if found is not None:
+                return found
+        return None
+
     def has_layer(self, digest: str) -> bool:
         return os.path.exists(self._path(digest))
 
@@ -308,6 +317,15 @@ def check_tar(data: bytes) -> list[str]:
     except tarfile.TarError:
         raise Refusal(500, 'Error processing tar file(exit status 1): '
                       'archive/tar: invalid tar header') from None
+
+
+def file(data: bytes, name: str) -> bytes | None:
+    """What is in a file of a tar archive."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        for member in tar:
+            if member.name.removeprefix('./') == name and member.isfile():
+                return tar.extractfile(member).read()
+    return None
 
 
 def directories(data: bytes) -> list[str]:

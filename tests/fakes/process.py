@@ -18,6 +18,7 @@ script that is not understood raises Unsupported, which fails the test that
 ran it: ``Engine.program`` then tells what the command shall do.
 """
 
+from collections.abc import Callable
 import dataclasses
 import os
 import shlex
@@ -52,22 +53,28 @@ class Program:
     hole_bytes: int = 0
 
 
-def interpret(argv: list[str], stdin_open: bool) -> Program:
-    """Say what a command line does."""
+def interpret(argv: list[str], stdin_open: bool,
+              read: Callable[[str], bytes | None] = lambda _path: None
+              ) -> Program:
+    """Say what a command line does.
+
+    :param read: gives what is in a file; None where there is none
+    """
     command = os.path.basename(argv[0])
     if command in ('sh', 'bash') and argv[1:2] == ['-c']:
-        return _Script(argv[2]).run()
+        return _Script(argv[2], read).run()
     if command in ('sh', 'bash', 'cat') and len(argv) == 1:
         return Program(exit_code=None if stdin_open else 0)
-    if command in ('sleep', 'true', 'false', *_WRITERS):
-        return _Script(shlex.join(argv)).run()
+    if command in ('cat', 'sleep', 'true', 'false', *_WRITERS):
+        return _Script(shlex.join(argv), read).run()
     return Program()
 
 
 class _Script:
     """A shell script as a list of statements, run without waiting."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, read: Callable[[str], bytes | None]):
+        self._read = read
         words = shlex.shlex(text.replace('\n', ';'), posix=True,
                             punctuation_chars=';&|<>')
         words.whitespace_split = True
@@ -100,16 +107,22 @@ class _Script:
         if name == 'sleep':
             self._program.after_s += float(arguments[0])
         elif name == 'trap' and arguments[1:] == ['TERM']:
-            handler = _Script(arguments[0]).run()
+            handler = _Script(arguments[0], self._read).run()
             self._program.term_exit_code = handler.exit_code
+        elif name == 'cat':
+            data = self._read(arguments[0])
+            self._status = int(data is None)
+            self._write(STDERR if data is None else stream,
+                        b"cat: can't open\n" if data is None else data)
         elif name in _WRITERS:
-            data = _WRITERS[name](*arguments).encode()
-            self._program.output.append(
-                (self._program.after_s, stream, data))
+            self._write(stream, _WRITERS[name](*arguments).encode())
         elif name == 'truncate':
             self._program.hole_bytes += int(arguments[1])
         elif name not in ('true', 'false', 'ln'):
             raise Unsupported('shell command: %s' % shlex.join(words))
+
+    def _write(self, stream: int, data: bytes) -> None:
+        self._program.output.append((self._program.after_s, stream, data))
 
 
 def _seq(first: str, last: str) -> str:

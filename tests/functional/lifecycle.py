@@ -15,14 +15,17 @@
 import io
 import json
 import tarfile
+from unittest import mock
 
 from nova.compute import power_state
 from nova.tests.functional.api import client
 from oslo_serialization import jsonutils
 
+from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import names
 from tests.fakes import archives
+from tests.functional import waiting
 
 
 class LifecycleScenarios:
@@ -90,14 +93,91 @@ class LifecycleScenarios:
 
     def test_sandbox_removed_by_hand(self):
         """The server keeps its file system and gets a new sandbox."""
-        server = self.boot(self.add_image())
+        server = self._boot_with_a_file()
+        for _time in range(2):
+            before = self.workload(server)
+            self.engine_client.remove(names.sandbox(server['id']))
+            server = self._reboot_server(server, hard=True)
+            after = self.workload(server)
+            self.assertEqual(model.RUNNING, after.state)
+            self.assertNotEqual(before.network_owner, after.network_owner)
+            self.assertEqual({**before.labels,
+                              names.LABEL_REPLACES: before.id}, after.labels)
+            self._wait_for_console(server, 'data')
+        self._delete_all_and_compare(server)
+
+    def _boot_with_a_file(self):
+        """Says at each start what is in the file."""
+        server = self.boot(self.add_image(
+            Entrypoint=['sh', '-c', 'cat /kept; sleep 1000']))
+        self.engine_client.put_archive(
+            # The engine logs whole lines.
+            self.workload(server).id, '/',
+            archives.tar({'kept': b'data\n'}))
+        return server
+
+    def _console(self, server):
+        answer = self.api.post_server_action(
+            server['id'], {'os-getConsoleOutput': {}})
+        return answer['output'].strip()
+
+    def _wait_for_console(self, server, expected):
+        waiting.until(lambda: self._console(server) == expected,
+                      '%r on the console' % expected)
+
+    def test_replacement_left_by_a_killed_process(self):
+        """The twin is there, and the process was killed before all else."""
+        server = self._boot_with_a_file()
         before = self.workload(server)
         self.engine_client.remove(names.sandbox(server['id']))
+        with mock.patch.object(
+                self.driver._recovery, 'settled',
+                side_effect=_fail_at_second_call(
+                    self.driver._recovery.settled)):
+            server = self._reboot_in_vain(server)
+        self.assertEqual(before.id, self.workload(server).id)
+        twin = self.engine_client.get_container(
+            names.replacement(server['id'], before.id))
+        self.assertEqual(model.CREATED, twin.state)
+        self.compute.stop()
+        self.compute = self._start_compute(self.host_name)
         server = self._reboot_server(server, hard=True)
-        after = self.workload(server)
-        self.assertEqual(model.RUNNING, after.state)
-        self.assertNotEqual(before.network_owner, after.network_owner)
-        self.assertEqual(before.labels, after.labels)
+        self.assertEqual(twin.id, self.workload(server).id)
+        self._wait_for_console(server, 'data')
+        self._delete_all_and_compare(server)
+
+    def _reboot_in_vain(self, server):
+        # Nova's fixture makes calls of casts.
+        self.assertRaises(
+            client.OpenStackApiException, self.api.post_server_action,
+            server['id'], {'reboot': {'type': 'HARD'}})
+        return self._wait_for_state_change(server, 'ERROR')
+
+    def test_workload_removed_by_hand(self):
+        """Its disk is gone: the user is told, and a rebuild mends it."""
+        server = self.boot(self.add_image())
+        self.engine_client.remove(self.workload(server).id)
+        server = self._reboot_in_vain(server)
+        self.assertIn('rebuild the server', server['fault']['message'])
+        error = self.assertRaises(
+            client.OpenStackApiException, self._console, server)
+        self.assertEqual(404, error.response.status_code)
+        self.assertIn('rebuild the server', error.response.text)
+        server = self._rebuild_server(server, self.add_image())
+        self.assertEqual(model.RUNNING, self.workload(server).state)
+        self._delete_all_and_compare(server)
+
+    def test_snapshot_of_what_was_removed_by_hand(self):
+        """The server is not left in the midst of it, nor is the image."""
+        server = self.boot(self.add_image())
+        self.engine_client.remove(self.workload(server).id)
+        images = set(self.glance.images)
+        self.api.post_server_action(
+            server['id'], {'createImage': {'name': 'snapshot'}})
+        server = self._wait_for_server_parameter(
+            server, {'OS-EXT-STS:task_state': None,
+                     'status': 'ACTIVE'})
+        self.assertEqual(images, set(self.glance.images))
         self._delete_all_and_compare(server)
 
     def test_pause_and_unpause(self):
@@ -260,3 +340,15 @@ class LifecycleScenarios:
         server = self._stop_server(server)
         server = self._start_server(server)
         self._delete_all_and_compare(server)
+
+
+def _fail_at_second_call(verb):
+    """As if the process ended there."""
+    calls = []
+
+    def call(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise exception.EngineUnavailable(url='url', reason='killed')
+        return verb(*arguments)
+    return call

@@ -197,4 +197,5 @@ class NovaCase(integrated_helpers._IntegratedTestBase):
         others = set(map(names.image_id_of_tag, image_tags(
             self.engine_client))) - set(self.image_ids)
         self.driver.manage_image_cache(None, [
-            types.SimpleNamespace(image_ref=other) for other in others])
+            types.SimpleNamespace(uuid='', image_ref=other)
+            for other in others])

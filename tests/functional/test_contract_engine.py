@@ -100,9 +100,23 @@ class LimitsTest(engine_contract.Contract, Binding):
         original = self.create(*engine_contract.FOREVER, pids_limit=77,
                                memory_bytes=64 << 20)
         twin = self.client.recreate(original, self.name('twin'), self.image,
-                                    self.run_container())
+                                    self.run_container(), {})
         raw = docker.APIClient(self.engine.url, version='1.41')
         self.addCleanup(raw.close)
         host_config = raw.inspect_container(twin)['HostConfig']
         self.assertEqual((77, 64 << 20), (host_config['PidsLimit'],
                                           host_config['Memory']))
+
+    def test_volumes_go_with_the_last_container(self):
+        self.load(self.tag(), Volumes={'/data': {}})
+        original = self.create(image=self.tag())
+        twin = self.client.recreate(original, self.name('twin'), self.image,
+                                    self.run_container(), {})
+        raw = docker.APIClient(self.engine.url, version='1.41')
+        self.addCleanup(raw.close)
+        mount, = raw.inspect_container(twin)['Mounts']
+        self.client.remove(original)
+        raw.inspect_volume(mount['Name'])
+        self.client.remove(twin)
+        self.assertRaises(docker.errors.NotFound, raw.inspect_volume,
+                          mount['Name'])

@@ -13,6 +13,8 @@
 """The driver as nova-compute meets it: start, host, loss of the engine."""
 
 import collections
+import fnmatch
+import threading
 from unittest import mock
 
 from nova.compute import power_state
@@ -27,6 +29,7 @@ from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import hostops
 from novadocker.virt.docker import names
 from novadocker.virt.docker import networkops
+from novadocker.virt.docker import recovery
 from tests.unit import driver_case
 
 
@@ -251,10 +254,24 @@ class PowerTest(driver_case.DriverCase):
         self.assertEqual(power_state.RUNNING, self._state())
 
     def test_soft_reboot_without_engine_does_not_try_again(self):
-        self.fake_engine.stop()
-        self.assertRaises(
-            exception.EngineUnavailable, self.driver.reboot, self.context,
-            self.server, self.network_info, 'SOFT')
+        for nth, method, pattern in ((1, 'POST', '/containers/*/stop'),
+                                     (1, 'GET', '/containers/json'),
+                                     (2, 'GET', '/containers/json'),
+                                     (1, 'POST', '/containers/*/start')):
+            before = len(self.fake_engine.calls)
+            self.fake_engine.drop_next(method, pattern, nth=nth)
+            self.assertRaises(
+                exception.EngineUnavailable, self.driver.reboot,
+                self.context, self.server, self.network_info, 'SOFT')
+            # The one that was dropped is the last.
+            last, path = self.fake_engine.calls[-1]
+            self.assertEqual(method, last)
+            self.assertTrue(fnmatch.fnmatch(path, pattern), path)
+            stops = [path for _method, path in self.fake_engine.calls[before:]
+                     if path.endswith('/stop')]
+            self.assertLessEqual(len(stops), 1)
+            self.driver.power_on(self.context, self.server,
+                                 self.network_info)
 
     def test_host_boot(self):
         """All containers are dead, and namespaces are new."""
@@ -307,10 +324,23 @@ class PowerTest(driver_case.DriverCase):
         self.fake_engine.fail_next(
             'DELETE', '/containers/*', 409,
             'removal of container is already in progress')
-        with mock.patch.object(self.driver._containers, '_wait_until_removed',
-                               side_effect=self.client.remove):
-            self.driver.destroy(self.context, self.server,
-                                self.network_info)
+        somebody = threading.Timer(0.5, self.client.remove,
+                                   [self._workload().id])
+        somebody.start()
+        self.addCleanup(somebody.join)
+        self.driver.destroy(self.context, self.server, self.network_info)
+        self.assertEqual([], self.driver.list_instance_uuids())
+
+    def test_removal_that_never_ends(self):
+        self.fake_engine.fail_next(
+            'DELETE', '/containers/*', 409,
+            'removal of container is already in progress')
+        with mock.patch.object(recovery, '_REMOVAL_TIMEOUT_S', 0.2):
+            error = self.assertRaises(
+                exception.Conflict, self.driver.destroy, self.context,
+                self.server, self.network_info)
+        self.assertIn('not removed in time', str(error))
+        self.driver.destroy(self.context, self.server, self.network_info)
         self.assertEqual([], self.driver.list_instance_uuids())
 
 

@@ -19,6 +19,7 @@ from nova import test
 from nova.tests.unit import utils as test_utils
 from nova.tests.unit.virt import test_virt_drivers
 
+from novadocker.virt.docker import inventory
 from tests.fakes import engine_http
 from tests.fakes import glance
 from tests.fakes import kernel
@@ -65,6 +66,13 @@ class DockerConformanceTest(test_virt_drivers._VirtDriverTestCase,
             exception.MigrationPreCheckError,
             self.connection.check_can_live_migrate_destination,
             self.ctxt, instance, None, None)
+
+    def test_snapshot_not_running(self):
+        """Nova's manager takes its suite's exception for a deletion."""
+        instance = test_utils.get_test_instance(obj=True)
+        self.assertRaises(
+            inventory.DiskLost, self.connection.snapshot, self.ctxt,
+            instance, None, lambda *args, **kwargs: None)
 
     def test_trigger_crash_dump(self):
         instance, _network_info = self._get_running_instance()

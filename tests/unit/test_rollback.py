@@ -94,8 +94,8 @@ class AlwaysUndoTest(base.TestCase):
         self.assertRaisesRegex(ValueError, 'the cause', work)
 
     def test_failing_undo_does_not_spoil_success(self):
-        with mock.patch.object(rollback.LOG, 'warning') as warning:
+        with mock.patch.object(rollback.LOG, 'exception') as logged:
             with rollback.always_undo(None, 'only', {}.pop, 'missing'):
                 self.done.append('block')
         self.assertEqual(['block'], self.done)
-        self.assertIn('only', warning.call_args.args)
+        self.assertIn('only', logged.call_args.args)

@@ -28,6 +28,7 @@ from oslo_utils import units
 from novadocker.virt.docker import disksize
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
+from novadocker.virt.docker import inventory
 from novadocker.virt.docker import names
 from tests.fakes import archives
 from tests.unit import driver_case
@@ -145,7 +146,7 @@ class SnapshotTest(SnapshotCase):
         self.assertEqual(before, self.state())
 
     def test_no_container(self):
-        self.assertRaises(nova_exception.InstanceNotRunning, self._snapshot)
+        self.assertRaises(inventory.DiskLost, self._snapshot)
 
     def test_commit_whose_answer_is_lost(self):
         self.spawn()
@@ -181,8 +182,7 @@ class SnapshotTest(SnapshotCase):
 
     def test_failure_that_cannot_be_told(self):
         with mock.patch.object(self, 'told', None):
-            self.assertRaises(nova_exception.InstanceNotRunning,
-                              self._snapshot)
+            self.assertRaises(inventory.DiskLost, self._snapshot)
 
 
 class SizeTest(SnapshotCase):

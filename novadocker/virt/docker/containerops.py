@@ -18,29 +18,43 @@ gone" for success. A start that fails never costs the user's data.
 """
 
 from concurrent import futures
-import time
+import typing
 
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova.compute import power_state
+from nova import context as nova_context
 from nova import exception as nova_exception
+from nova.network import model as network_model
+from nova import objects
 from nova.virt import hardware
 from novadocker import conf
 from novadocker.i18n import _
 from novadocker.virt.docker import buildfaults
+from novadocker.virt.docker.engine import client
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
 from novadocker.virt.docker.engine import policy
+from novadocker.virt.docker import hostops
+from novadocker.virt.docker import imageops
 from novadocker.virt.docker import imagevolumes
+from novadocker.virt.docker import inventory
+from novadocker.virt.docker import metadataops
 from novadocker.virt.docker import names
+from novadocker.virt.docker import networkops
+from novadocker.virt.docker import recovery
 from novadocker.virt.docker import rollback
+from novadocker.virt.docker import sandboxops
 from novadocker.virt.docker import spec
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
 CONSOLE_LOG_BYTES = 100 * 1024
+
+# Pairs of path and content.
+_Files = list[tuple[str, bytes]]
 
 _POWER_STATES = {
     model.CREATED: power_state.SHUTDOWN,
@@ -54,31 +68,36 @@ _POWER_STATES = {
 
 # Nova keeps 255 characters of a fault, of which its own words take 70.
 _FAULT_LOG_BYTES = 110
-_LISTING_LIFETIME_S = 5.0
-_REMOVAL_TIMEOUT_S = 30.0
-_REMOVAL_POLL_S = 0.1
 
 
 class ContainerOps:
-    """:param host: HostOps; the other arguments likewise are the ops that
-    the stories call on
-    """
+    """The ops that the stories call on, and how what is lost comes back."""
 
-    def __init__(self, client, host, sandboxes, images, networks, metadata):
-        self._client = client
+    def __init__(self, engine: client.DockerClient, host: hostops.HostOps,
+                 containers: inventory.Inventory,
+                 lost: recovery.Recovery,
+                 sandboxes: sandboxops.SandboxOps,
+                 images: imageops.ImageOps,
+                 networks: networkops.NetworkOps,
+                 metadata: metadataops.MetadataOps):
+        self._client = engine
         self._host = host
+        self._inventory = containers
+        self._recovery = lost
         self._sandboxes = sandboxes
         self._images = images
         self._networks = networks
         self._metadata = metadata
-        self._listing: dict[str, model.ContainerSummary] = {}
-        self._listed_at = float('-inf')
 
     # Building up and tearing down
 
-    def spawn(self, context, instance, image_meta, injected_files,
-              admin_password, network_info, block_device_info,
-              power_on=True) -> None:
+    def spawn(self, context: nova_context.RequestContext,
+              instance: 'objects.Instance',
+              image_meta: 'objects.ImageMeta',
+              injected_files: _Files, admin_password: str | None,
+              network_info: network_model.NetworkInfo,
+              block_device_info: dict[str, typing.Any] | None,
+              power_on: bool = True) -> None:
         """Create and start; on any error the host is as it was before.
 
         :param injected_files: pairs of path and content in bytes
@@ -86,11 +105,11 @@ class ContainerOps:
             exceptions that Nova does not retry if no host could do better
         """
         spec.refuse_unsupported(instance, image_meta, block_device_info)
-        if self._find(instance):
-            raise nova_exception.InstanceExists(name=instance.name)
         watch = timeutils.StopWatch()
-        with watch, buildfaults.give_up(instance), self._images.held(
-                context, instance, image_meta) as image:
+        self._recovery.make_room(instance)
+        with watch, self._inventory.changing(instance), \
+                buildfaults.give_up(instance), self._images.held(
+                    context, instance, image_meta) as image:
             with rollback.Rollback(instance) as undo:
                 sandbox, workload = self._create(
                     context, instance, image, undo)
@@ -105,7 +124,9 @@ class ContainerOps:
                     self._check_alive(instance, workload)
         LOG.info('Spawned in %.2f s', watch.elapsed(), instance=instance)
 
-    def _create(self, context, instance, image, undo):
+    def _create(self, context: nova_context.RequestContext,
+                instance: 'objects.Instance', image: model.Image,
+                undo: rollback.Rollback) -> tuple[model.Container, str]:
         """The sandbox, running, and the id of the workload, not started.
 
         Neutron's answer is awaited when network_info is first looked at, so
@@ -114,10 +135,9 @@ class ContainerOps:
         properties = self._images.properties(context, instance)
         undo.push('remove metadata', self._metadata.remove, instance)
         binds = self._metadata.prepare(instance)
-        undo.push('remove sandbox', self._remove,
-                  names.sandbox(instance.uuid), instance)
+        undo.push('remove sandbox', self._remove_all_but_disk, instance)
         sandbox = self._sandboxes.create(instance, self._host.name)
-        undo.push('remove workload', self._remove_workload, instance)
+        undo.push('remove workload', self._remove_disk, instance)
         wanted = spec.workload(instance, self._host.name, image, properties,
                                sandbox, self._host.engine, binds)
         # Starting a sandbox is the longest step, as the kernel makes a
@@ -128,14 +148,18 @@ class ContainerOps:
             with buildfaults.blamed_on_the_server(instance):
                 return running, workload.result()
 
-    def _connect(self, instance, network_info, sandbox, undo) -> None:
+    def _connect(self, instance: 'objects.Instance',
+                 network_info: network_model.NetworkInfo,
+                 sandbox: model.Container,
+                 undo: rollback.Rollback) -> None:
         buildfaults.await_networks(instance, network_info)
         undo.push('unplug', self._networks.unplug_all, instance,
                   network_info)
         with self._networks.wait_until_wired(instance, network_info):
             self._networks.plug_all(instance, network_info, sandbox)
 
-    def _check_alive(self, instance, workload: str) -> None:
+    def _check_alive(self, instance: 'objects.Instance',
+                     workload: str) -> None:
         grace_s = CONF.docker.start_grace_period
         if not grace_s:
             return
@@ -149,73 +173,95 @@ class ContainerOps:
                      'log ends: %(log)s') % {
                          'code': exit_code, 'log': _one_line(log)})
 
-    def destroy(self, instance, network_info, destroy_disks=True) -> None:
+    def destroy(self, instance: 'objects.Instance',
+                network_info: network_model.NetworkInfo,
+                destroy_disks: bool = True) -> None:
         """Idempotent; one failed step does not keep the others from running.
 
         :param destroy_disks: False keeps the workload, stopped
         """
-        with rollback.each_step(instance) as step:
+        with self._inventory.changing(instance), \
+                rollback.each_step(instance) as step:
             if destroy_disks:
-                step('remove workload', self._remove_workload, instance)
+                step('remove workload', self._remove_disk, instance)
             else:
                 step('stop workload', self._stop_if_present, instance)
             step('unplug', self._networks.unplug_all, instance, network_info)
-            step('remove sandbox', self._remove,
-                 names.sandbox(instance.uuid), instance)
+            step('remove sandbox', self._remove_all_but_disk, instance)
             if destroy_disks:
+                step('remove images', self._recovery.remove_disk_images,
+                     instance)
                 step('remove metadata', self._metadata.remove, instance)
 
-    def _stop_if_present(self, instance) -> None:
-        container = self._find(instance)
+    def _stop_if_present(self, instance: 'objects.Instance') -> None:
+        container = self._inventory.server(instance).workload
         if container:
             self._client.stop(container.id, 0)
 
     # Power
 
-    def power_off(self, instance, timeout_s: int) -> None:
+    def power_off(self, instance: 'objects.Instance',
+                  timeout_s: int) -> None:
         """Ask the process to end, and kill it if it has not in time.
 
-        :raises: InstanceNotFound, InstancePowerOffFailure
+        A server whose container is gone is off; Nova asks for this before
+        it rebuilds one.
+
+        :raises: InstancePowerOffFailure, EngineUnavailable
         """
-        container = self._get(instance)
+        with self._inventory.changing(instance):
+            container = self._inventory.server(instance).workload
+            if container is not None:
+                self._stop(container, timeout_s)
+
+    def _stop(self, container: model.ContainerSummary,
+              timeout_s: int) -> None:
         try:
             if container.state == model.PAUSED:
                 self._client.unpause(container.id)
             self._client.stop(container.id, timeout_s)
+        except exception.EngineUnavailable:
+            raise
         except exception.EngineError as err:
             raise nova_exception.InstancePowerOffFailure(
                 reason=err.format_message()) from err
 
-    def power_on(self, instance, network_info) -> None:
+    def power_on(self, instance: 'objects.Instance',
+                 network_info: network_model.NetworkInfo) -> None:
         """Plug and start; harmless when the server runs already.
 
         Nothing is removed if it fails.
 
-        :raises: InstanceNotFound
+        :raises: DiskLost
         """
-        container = self._get(instance)
-        sandbox = self._running_sandbox(instance, network_info)
-        container = self._in_sandbox(instance, container, sandbox)
-        self._networks.plug_all(instance, network_info, sandbox)
-        if container.state == model.PAUSED:
-            self._client.unpause(container.id)
-        else:
-            policy.start(self._client, container.id)
+        with self._inventory.changing(instance):
+            server = self._recovery.settled(instance)
+            container = server.disk
+            sandbox = self._running_sandbox(instance, network_info, server)
+            container = self._recovery.bound(instance, container, sandbox)
+            self._networks.plug_all(instance, network_info, sandbox)
+            if container.state == model.PAUSED:
+                self._client.unpause(container.id)
+            else:
+                policy.start(self._client, container.id)
 
-    def _running_sandbox(self, instance, network_info) -> model.Container:
+    def _running_sandbox(self, instance: 'objects.Instance',
+                         network_info: network_model.NetworkInfo,
+                         server: inventory.Server) -> model.Container:
         """The sandbox; where its namespace is lost, nothing is plugged.
 
         The veths went with the namespace, but Open vSwitch keeps their
         ports, and on the userspace datapath it goes on to use the lost
         device even when another of its name is made.
         """
-        sandbox = self._sandboxes.find_running(instance)
+        sandbox = self._sandboxes.find_running(server)
         if sandbox is not None:
             return sandbox
         self._networks.unplug_all(instance, network_info)
-        return self._sandboxes.revive(instance, self._host.name)
+        return self._sandboxes.revive(instance, self._host.name, server)
 
-    def reboot_soft(self, instance, network_info) -> None:
+    def reboot_soft(self, instance: 'objects.Instance',
+                    network_info: network_model.NetworkInfo) -> None:
         """Stop as power_off does and start; else reboot hard."""
         try:
             self.power_off(instance, CONF.shutdown_timeout)
@@ -228,166 +274,128 @@ class ContainerOps:
                         instance=instance)
             self.reboot_hard(instance, network_info)
 
-    def reboot_hard(self, instance, network_info) -> None:
+    def reboot_hard(self, instance: 'objects.Instance',
+                    network_info: network_model.NetworkInfo) -> None:
         """Kill, plug anew and start, whatever the state was.
 
-        :raises: InstanceNotFound if the workload and with it the server's
-            file system is gone
+        :raises: DiskLost
         """
         self.power_off(instance, 0)
         self._networks.unplug_all(instance, network_info)
         self.power_on(instance, network_info)
 
-    def _in_sandbox(self, instance, container: model.Container,
-                    sandbox: model.Container) -> model.Container:
-        """The workload as a member of this sandbox, losing nothing.
-
-        The engine binds a workload to a sandbox for life. One whose sandbox
-        was removed by hand is made again from its own file system.
-        """
-        if container.network_owner == sandbox.id:
-            return container
-        LOG.warning('The sandbox that the server was bound to is gone; '
-                    'moving its file system to a new container',
-                    instance=instance)
-        return self._rebind(instance, container, sandbox)
-
-    def _rebind(self, instance, container, sandbox) -> model.Container:
-        image = self._client.commit(container.id, {})
-        replaced = names.workload(instance.uuid) + '-replaced'
-        with rollback.Rollback(instance) as undo:
-            undo.push('remove committed image', self._client.remove_image,
-                      image)
-            self._client.stop(container.id, 0)
-            self._client.rename(container.id, replaced)
-            undo.push('rename back', self._client.rename, container.id,
-                      container.name)
-            new = self._client.recreate(
-                container.id, container.name, image, sandbox.id)
-        self._client.remove(container.id)
-        return self._client.get_container(new)
-
     # Pause
 
-    def pause(self, instance) -> None:
-        """Freeze; harmless when frozen already."""
-        container = self._get(instance)
-        if container.state != model.PAUSED:
-            self._client.pause(container.id)
+    def pause(self, instance: 'objects.Instance') -> None:
+        """Freeze; harmless when frozen already.
 
-    def unpause(self, instance) -> None:
-        """Thaw; harmless when not frozen."""
-        container = self._get(instance)
-        if container.state == model.PAUSED:
-            self._client.unpause(container.id)
+        :raises: DiskLost
+        """
+        with self._inventory.changing(instance):
+            container = self._inventory.server(instance).disk
+            if container.state != model.PAUSED:
+                self._client.pause(container.id)
+
+    def unpause(self, instance: 'objects.Instance') -> None:
+        """Thaw; harmless when not frozen.
+
+        :raises: DiskLost
+        """
+        with self._inventory.changing(instance):
+            container = self._inventory.server(instance).disk
+            if container.state == model.PAUSED:
+                self._client.unpause(container.id)
 
     # Networks
 
-    def plug(self, instance, network_info) -> None:
+    def plug(self, instance: 'objects.Instance',
+             network_info: network_model.NetworkInfo) -> None:
         """Plug the ports of a server that runs; nothing for a stopped one.
 
         A stopped server gets its ports when it is started.
+
+        :raises: VirtualInterfacePlugException, the only one that leaves
+            nova-compute's start to the other servers
         """
-        container = self._find(instance)
-        if container is None or container.state not in (
-                model.RUNNING, model.PAUSED):
-            return
-        sandbox = self._sandboxes.find_running(instance)
+        try:
+            sandbox = self._sandbox_in_use(instance)
+        except exception.EngineError as err:
+            raise nova_exception.VirtualInterfacePlugException(
+                _('Cannot plug the ports of the server: %s') %
+                err.format_message()) from err
         if sandbox is not None:
             self._networks.plug_all(instance, network_info, sandbox)
 
-    def unplug(self, instance, network_info) -> None:
+    def _sandbox_in_use(self, instance: 'objects.Instance') -> (
+            model.Container | None):
+        server = self._inventory.server(instance)
+        if server.workload is None or server.workload.state not in (
+                model.RUNNING, model.PAUSED):
+            return None
+        return self._sandboxes.find_running(server)
+
+    def unplug(self, instance: 'objects.Instance',
+               network_info: network_model.NetworkInfo) -> None:
         """Idempotent."""
         self._networks.unplug_all(instance, network_info)
 
     # Looking
 
-    def info(self, instance, use_cache: bool) -> hardware.InstanceInfo:
+    def info(self, instance: 'objects.Instance',
+             use_cache: bool) -> hardware.InstanceInfo:
         """Power state; from a list a few seconds old if ``use_cache``.
 
         :raises: InstanceNotFound; EngineUnavailable, so that a lost engine
             is not taken for lost servers
         """
-        found = self._cached(instance) if use_cache else None
+        found = self._inventory.server(instance, use_cache).workload
         if found is None:
-            found = self._get(instance)
+            raise nova_exception.InstanceNotFound(instance_id=instance.uuid)
         return hardware.InstanceInfo(
             state=_POWER_STATES[found.state], internal_id=found.id)
 
-    def exists(self, instance) -> bool:
+    def exists(self, instance: 'objects.Instance') -> bool:
         """Whether the server's file system is on this host."""
-        return self._find(instance) is not None
+        return self._inventory.server(instance).workload is not None
 
     def list_names(self) -> list[str]:
         """Nova's names of the servers on this host, in any state."""
-        return sorted({row.labels[names.LABEL_NAME] for row in self._list()})
+        return sorted({container.labels[names.LABEL_NAME]
+                       for server in self._inventory.servers().values()
+                       for container in server.containers})
 
     def list_uuids(self) -> list[str]:
         """Servers with any container here, be it a sandbox left behind."""
-        return sorted({row.labels[names.LABEL_UUID] for row in self._list()})
+        return sorted(self._inventory.servers())
 
-    def console_log(self, instance) -> bytes:
+    def console_log(self, instance: 'objects.Instance') -> bytes:
         """The end of what the server's process wrote.
 
-        :raises: InstanceNotFound
+        :raises: ConsoleNotAvailable
         """
-        return policy.log_end(self._client, self._get(instance).id,
-                              CONSOLE_LOG_BYTES)
-
-    def _list(self) -> list[model.ContainerSummary]:
-        return self._client.list_containers(
-            {names.LABEL_HOST: self._host.name})
-
-    def _cached(self, instance) -> model.ContainerSummary | None:
-        if time.monotonic() - self._listed_at > _LISTING_LIFETIME_S:
-            self._listing = {row.name: row for row in self._list()}
-            self._listed_at = time.monotonic()
-        return self._listing.get(names.workload(instance.uuid))
-
-    def _find(self, instance) -> model.Container | None:
-        """The workload; a container that only bears its name is none."""
-        container = self._client.find_container(
-            names.workload(instance.uuid))
-        return container if _is_of(container, instance) else None
-
-    def _get(self, instance) -> model.Container:
-        container = self._find(instance)
-        if container is None:
-            raise nova_exception.InstanceNotFound(instance_id=instance.uuid)
-        return container
-
-    def _remove_workload(self, instance) -> None:
-        container = self._find(instance)
-        if container is None:
-            return
-        self._remove(container.name, instance)
-        self._images.remove_if_untagged(container.image_id)
-
-    def _remove(self, name: str, instance) -> None:
-        """Remove a container of the server's; "already gone" is success."""
-        container = self._client.find_container(name)
-        if not _is_of(container, instance):
-            return
         try:
-            self._client.remove(container.id)
-        except exception.NotFound:
-            return
-        except exception.Conflict:
-            self._wait_until_removed(container.id)
+            return policy.log_end(
+                self._client, self._inventory.server(instance).disk.id,
+                CONSOLE_LOG_BYTES)
+        except (inventory.DiskLost, exception.NotFound) as err:
+            raise nova_exception.ConsoleNotAvailable(
+                err.format_message()) from err
 
-    def _wait_until_removed(self, container: str) -> None:
-        """See a removal through that somebody else began."""
-        deadline = time.monotonic() + _REMOVAL_TIMEOUT_S
-        while self._client.find_container(container):
-            if time.monotonic() > deadline:
-                raise exception.Conflict(reason=_(
-                    'container %s is not removed in time') % container)
-            time.sleep(_REMOVAL_POLL_S)
+    def _remove_disk(self, instance: 'objects.Instance') -> None:
+        # Oldest first: without what replaces it, one would be the disk.
+        with rollback.each_step(instance) as step:
+            for container in reversed(
+                    self._inventory.server(instance).workloads):
+                step('remove %s' % container.name, self._recovery.remove,
+                     container)
 
-
-def _is_of(container: model.Container | None, instance) -> bool:
-    return (container is not None and
-            container.labels.get(names.LABEL_UUID) == instance.uuid)
+    def _remove_all_but_disk(self, instance: 'objects.Instance') -> None:
+        server = self._inventory.server(instance)
+        with rollback.each_step(instance) as step:
+            for container in server.containers:
+                if container != server.workload:
+                    step('remove %s' % container.name,
+                         self._recovery.remove, container)
 
 
 def _one_line(log: bytes) -> str:

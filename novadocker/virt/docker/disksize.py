@@ -41,7 +41,7 @@ class DiskTooLarge(nova_exception.NovaException):
 
 def refuse_oversized(client: docker_client.DockerClient,
                      instance: 'objects.Instance',
-                     container: model.Container) -> None:
+                     container: model.ContainerSummary) -> None:
     """Let pass what a commit of the server may write.
 
     The answer holds for as long as the server does not run.
@@ -57,7 +57,7 @@ def refuse_oversized(client: docker_client.DockerClient,
 
 def _limit_bytes(client: docker_client.DockerClient,
                  instance: 'objects.Instance',
-                 container: model.Container) -> int:
+                 container: model.ContainerSummary) -> int:
     """The flavor's disk; less the image for a server that has to come back.
 
     A snapshot may become a server of a larger flavor, but a shelved server

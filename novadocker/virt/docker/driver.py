@@ -15,10 +15,20 @@
 Methods without a docstring do what ``nova.virt.driver.ComputeDriver`` says.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterable
+import typing
+
 from oslo_log import log as logging
 
+from nova.compute import provider_tree as nova_provider_tree
+from nova import context as nova_context
 from nova import exception as nova_exception
+from nova.network import model as network_model
+from nova import objects
 from nova.virt import driver
+from nova.virt import hardware
+from nova.virt import virtapi as nova_virtapi
 from novadocker import conf
 from novadocker.i18n import _
 from novadocker.virt.docker import containerops
@@ -27,13 +37,18 @@ from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import hostops
 from novadocker.virt.docker import imageops
 from novadocker.virt.docker import imagestore
+from novadocker.virt.docker import inventory
 from novadocker.virt.docker import metadataops
 from novadocker.virt.docker import networkops
+from novadocker.virt.docker import recovery
 from novadocker.virt.docker import sandboxops
 from novadocker.virt.docker import snapshotops
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
+
+# What Nova hands through as it came.
+_Json = dict[str, typing.Any]
 
 
 class DockerDriver(driver.ComputeDriver):
@@ -45,7 +60,7 @@ class DockerDriver(driver.ComputeDriver):
         'supports_trusted_certs': True,
     }
 
-    def __init__(self, virtapi):
+    def __init__(self, virtapi: nova_virtapi.VirtAPI):
         """Wire the rooms together; no I/O, the engine may be down."""
         super().__init__(virtapi)
         self._client = client.DockerClient(
@@ -53,38 +68,42 @@ class DockerDriver(driver.ComputeDriver):
             timeout_s=CONF.docker.api_timeout,
             stream_timeout_s=CONF.docker.stream_timeout or None)
         self._host = hostops.HostOps(self._client)
+        self._inventory = inventory.Inventory(self._client, self._host)
+        self._recovery = recovery.Recovery(self._client, self._inventory)
         self._sandboxes = sandboxops.SandboxOps(self._client)
         store = imagestore.ImageStore()
         self._images = imageops.ImageOps(
             self._client, self._host, store)
         self._snapshots = snapshotops.SnapshotOps(
-            self._client, self._host, store)
+            self._client, self._host, self._inventory, store)
         self._networks = networkops.NetworkOps(virtapi)
         self._containers = containerops.ContainerOps(
-            self._client, self._host, self._sandboxes, self._images,
-            self._networks, metadataops.MetadataOps(self._client))
+            self._client, self._host, self._inventory, self._recovery,
+            self._sandboxes, self._images, self._networks,
+            metadataops.MetadataOps(self._client))
 
     # Service
 
-    def init_host(self, host):
+    def init_host(self, host: str) -> None:
         self._host.connect(host)
         self._host.measure(self._sandboxes.ensure_image())
         self._snapshots.finish_interrupted()
         self._networks.prepare_host()
 
-    def cleanup_host(self, host):
+    def cleanup_host(self, host: str) -> None:
         self._client.close()
 
     # Host
 
-    def get_available_nodes(self, refresh=False):
+    def get_available_nodes(self, refresh: bool = False) -> list[str]:
         return [self._host.name]
 
-    def get_available_resource(self, nodename):
+    def get_available_resource(self, nodename: str) -> _Json:
         return self._host.available_resource()
 
-    def update_provider_tree(self, provider_tree, nodename,
-                             allocations=None):
+    def update_provider_tree(
+            self, provider_tree: nova_provider_tree.ProviderTree,
+            nodename: str, allocations: _Json | None = None) -> None:
         ratios = self._get_allocation_ratios(
             provider_tree.data(nodename).inventory)
         provider_tree.update_inventory(nodename, self._host.inventory(
@@ -95,114 +114,158 @@ class DockerDriver(driver.ComputeDriver):
         provider_tree.remove_traits(
             nodename, *(name for name, has in traits.items() if not has))
 
-    def get_host_uptime(self):
+    def get_host_uptime(self) -> str:
         return self._host.uptime()
 
-    def get_host_ip_addr(self):
-        return CONF.my_ip
+    def get_host_ip_addr(self) -> str:
+        return str(CONF.my_ip)
 
     # Servers: looking
 
-    def get_info(self, instance, use_cache=True):
+    def get_info(
+            self, instance: 'objects.Instance',
+            use_cache: bool = True) -> hardware.InstanceInfo:
         return self._containers.info(instance, use_cache)
 
-    def instance_exists(self, instance):
+    def instance_exists(self, instance: 'objects.Instance') -> bool:
         return self._containers.exists(instance)
 
-    def list_instances(self):
+    def list_instances(self) -> list[str]:
         return self._containers.list_names()
 
-    def list_instance_uuids(self):
+    def list_instance_uuids(self) -> list[str]:
         return self._containers.list_uuids()
 
-    def get_num_instances(self):
+    def get_num_instances(self) -> int:
         return len(self._containers.list_uuids())
 
-    def instance_on_disk(self, instance):
+    def instance_on_disk(self, instance: 'objects.Instance') -> bool:
         """Containers never share their file systems between hosts."""
         return False
 
-    def get_console_output(self, context, instance):
+    def get_console_output(
+            self, context: nova_context.RequestContext,
+            instance: 'objects.Instance') -> bytes:
         return self._containers.console_log(instance)
 
     # Servers: life cycle
 
-    def spawn(self, context, instance, image_meta, injected_files,
-              admin_password, allocations, network_info=None,
-              block_device_info=None, power_on=True, accel_info=None):
+    def spawn(
+            self, context: nova_context.RequestContext,
+            instance: 'objects.Instance', image_meta: 'objects.ImageMeta',
+            injected_files: list[tuple[str, bytes]],
+            admin_password: str | None, allocations: _Json | None,
+            network_info: network_model.NetworkInfo | None = None,
+            block_device_info: _Json | None = None, power_on: bool = True,
+            accel_info: object = None) -> None:
         self._containers.spawn(
             context, instance, image_meta, injected_files, admin_password,
             network_info, block_device_info, power_on)
 
-    def destroy(self, context, instance, network_info,
-                block_device_info=None, destroy_disks=True,
-                destroy_secrets=True):
+    def destroy(
+            self, context: nova_context.RequestContext,
+            instance: 'objects.Instance',
+            network_info: network_model.NetworkInfo,
+            block_device_info: _Json | None = None, destroy_disks: bool = True,
+            destroy_secrets: bool = True) -> None:
         self._containers.destroy(instance, network_info, destroy_disks)
 
-    def cleanup(self, context, instance, network_info,
-                block_device_info=None, destroy_disks=True,
-                migrate_data=None, destroy_vifs=True, destroy_secrets=True):
+    def cleanup(
+            self, context: nova_context.RequestContext,
+            instance: 'objects.Instance',
+            network_info: network_model.NetworkInfo,
+            block_device_info: _Json | None = None, destroy_disks: bool = True,
+            migrate_data: object = None, destroy_vifs: bool = True,
+            destroy_secrets: bool = True) -> None:
         self._containers.destroy(
             instance, network_info if destroy_vifs else [], destroy_disks)
 
-    def power_off(self, instance, timeout=0, retry_interval=0):
+    def power_off(
+            self, instance: 'objects.Instance', timeout: int = 0,
+            retry_interval: int = 0) -> None:
         self._containers.power_off(instance, timeout)
 
-    def power_on(self, context, instance, network_info,
-                 block_device_info=None, accel_info=None, share_info=None):
+    def power_on(
+            self, context: nova_context.RequestContext,
+            instance: 'objects.Instance',
+            network_info: network_model.NetworkInfo,
+            block_device_info: _Json | None = None, accel_info: object = None,
+            share_info: object = None) -> None:
         self._containers.power_on(instance, network_info)
 
-    def reboot(self, context, instance, network_info, reboot_type,
-               block_device_info=None, bad_volumes_callback=None,
-               accel_info=None, share_info=None):
+    def reboot(
+            self, context: nova_context.RequestContext,
+            instance: 'objects.Instance',
+            network_info: network_model.NetworkInfo, reboot_type: str,
+            block_device_info: _Json | None = None,
+            bad_volumes_callback: object = None, accel_info: object = None,
+            share_info: object = None) -> None:
         if reboot_type == 'SOFT':
             self._containers.reboot_soft(instance, network_info)
         else:
             self._containers.reboot_hard(instance, network_info)
 
-    def poll_rebooting_instances(self, timeout, instances):
+    def poll_rebooting_instances(
+            self, timeout: int,
+            instances: Iterable['objects.Instance']) -> None:
         """A reboot is over when reboot() returns; none is left to poll."""
 
-    def resume_state_on_host_boot(self, context, instance, network_info,
-                                  share_info, block_device_info=None):
+    def resume_state_on_host_boot(
+            self, context: nova_context.RequestContext,
+            instance: 'objects.Instance',
+            network_info: network_model.NetworkInfo, share_info: object,
+            block_device_info: _Json | None = None) -> None:
         self._containers.power_on(instance, network_info)
 
-    def pause(self, instance):
+    def pause(self, instance: 'objects.Instance') -> None:
         self._containers.pause(instance)
 
-    def unpause(self, instance):
+    def unpause(self, instance: 'objects.Instance') -> None:
         self._containers.unpause(instance)
 
     # Networks
 
-    def plug_vifs(self, instance, network_info):
+    def plug_vifs(
+            self, instance: 'objects.Instance',
+            network_info: network_model.NetworkInfo) -> None:
         self._containers.plug(instance, network_info)
 
-    def unplug_vifs(self, instance, network_info):
+    def unplug_vifs(
+            self, instance: 'objects.Instance',
+            network_info: network_model.NetworkInfo) -> None:
         self._containers.unplug(instance, network_info)
 
     # Images
 
-    def snapshot(self, context, instance, image_id, update_task_state):
+    def snapshot(
+            self, context: nova_context.RequestContext,
+            instance: 'objects.Instance', image_id: str,
+            update_task_state: Callable[..., None]) -> None:
         self._snapshots.snapshot(context, instance, image_id,
                                  update_task_state)
 
-    def cache_image(self, context, image_id):
+    def cache_image(
+            self, context: nova_context.RequestContext, image_id: str) -> bool:
         return self._images.cache(context, image_id)
 
-    def manage_image_cache(self, context, all_instances):
+    def manage_image_cache(
+            self, context: nova_context.RequestContext,
+            all_instances: Iterable['objects.Instance']) -> None:
         self._images.prune(all_instances)
+        self._recovery.sweep(all_instances)
 
     # Refused. NotImplementedError would leave the server in ERROR.
 
     def check_can_live_migrate_destination(
-            self, context, instance, src_compute_info, dst_compute_info,
-            block_migration=False, disk_over_commit=False):
+            self, context: nova_context.RequestContext,
+            instance: 'objects.Instance', src_compute_info: object,
+            dst_compute_info: object, block_migration: bool = False,
+            disk_over_commit: bool = False) -> None:
         raise nova_exception.MigrationPreCheckError(reason=_(
             'containers cannot be moved while they run; stop the server and '
             'migrate it cold'))
 
-    def trigger_crash_dump(self, instance):
+    def trigger_crash_dump(self, instance: 'objects.Instance') -> None:
         raise nova_exception.TriggerCrashDumpNotSupported()
 
 

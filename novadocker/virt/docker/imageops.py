@@ -127,15 +127,6 @@ class ImageOps:
             if now - since >= age:
                 self._remove_if_unused(tag)
 
-    def remove_if_untagged(self, image_id: str) -> None:
-        """Remove an image that only one server had, and nothing names.
-
-        Such is the image of a server that was moved to a new container.
-        """
-        image = self._client.find_image(image_id)
-        if image is not None and not image.tags:
-            self._try_to_remove(image_id)
-
     @contextlib.contextmanager
     def _holding(self, tag: str) -> Iterator[None]:
         """Keep what is loaded meanwhile; for good if the block succeeds."""

@@ -28,6 +28,8 @@ LABEL_HOST = LABEL_PREFIX + 'host'
 LABEL_ROLE = LABEL_PREFIX + 'role'
 LABEL_IMAGE = LABEL_PREFIX + 'image'
 LABEL_FLAVOR = LABEL_PREFIX + 'flavor'
+# The id of the container whose place another takes.
+LABEL_REPLACES = LABEL_PREFIX + 'replaces'
 # Of an image: paths that it declares as volumes (a JSON list), and bytes of
 # its layers without compression.
 LABEL_VOLUMES = LABEL_PREFIX + 'volumes'
@@ -59,6 +61,14 @@ def workload(instance_uuid: str) -> str:
 def sandbox(instance_uuid: str) -> str:
     """Name of the container that holds the server's network namespace."""
     return 'nova-%s-sandbox' % instance_uuid
+
+
+def replacement(instance_uuid: str, replaced: str) -> str:
+    """Name of a workload until the container that it replaces is gone.
+
+    :param replaced: that container's id
+    """
+    return 'nova-%s-%s' % (instance_uuid, replaced[:12])
 
 
 def probe(host: str) -> str:

@@ -42,7 +42,7 @@ class Rollback:
     fails is logged and the next one runs.
     """
 
-    def __init__(self, instance: 'objects.Instance | None'):
+    def __init__(self, instance: 'objects.Instance | None') -> None:
         self._instance = instance
         self._steps: list[tuple[str, _Action, tuple[object, ...]]] = []
 
@@ -57,11 +57,7 @@ class Rollback:
                  exc: BaseException | None,
                  traceback: types.TracebackType | None) -> None:
         for what, undo, args in reversed(self._steps if exc_type else ()):
-            try:
-                undo(*args)
-            except Exception:
-                LOG.exception('Rollback step "%s" failed, continuing', what,
-                              instance=self._instance)
+            attempt(self._instance, what, undo, *args)
 
 
 @contextlib.contextmanager
@@ -101,8 +97,14 @@ def always_undo(instance: 'objects.Instance | None', what: str,
     try:
         yield
     finally:
-        try:
-            undo(*args)
-        except Exception:
-            LOG.warning('Clean-up step "%s" failed, continuing', what,
-                        exc_info=True, instance=instance)
+        attempt(instance, what, undo, *args)
+
+
+def attempt(instance: 'objects.Instance | None', what: str, undo: _Action,
+            *args: object) -> None:
+    """Run one step of a clean-up, on which nothing depends."""
+    try:
+        undo(*args)
+    except Exception:
+        LOG.exception('Clean-up step "%s" failed, continuing', what,
+                      instance=instance)

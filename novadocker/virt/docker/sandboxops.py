@@ -21,14 +21,17 @@ again rather than replaced.
 import io
 import tarfile
 
+from nova import objects
 from oslo_log import log as logging
 
 from novadocker import conf
 from novadocker.i18n import _
+from novadocker.virt.docker.engine import client
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
 from novadocker.virt.docker.engine import policy
 from novadocker.virt.docker.engine import turns
+from novadocker.virt.docker import inventory
 from novadocker.virt.docker import names
 from novadocker.virt.docker import pause
 from novadocker.virt.docker import spec
@@ -37,13 +40,15 @@ CONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
 _PROGRAM_PATH = '/pause'
+# Frozen by hand it holds the namespace as well.
+_WITH_NAMESPACE = (model.RUNNING, model.PAUSED)
 
 
 class SandboxOps:
-    """:param client: the engine's client"""
+    """:param engine: its client"""
 
-    def __init__(self, client):
-        self._client = client
+    def __init__(self, engine: client.DockerClient):
+        self._client = engine
         self._image_turn = turns.Turn()
 
     def ensure_image(self) -> str:
@@ -58,7 +63,7 @@ class SandboxOps:
                 self._make_image(wanted)
             return wanted
 
-    def create(self, instance, host: str) -> str:
+    def create(self, instance: 'objects.Instance', host: str) -> str:
         """Create, without starting it, and return the container's id."""
         return self._client.create(
             spec.sandbox(instance, host, self.ensure_image()))
@@ -68,16 +73,18 @@ class SandboxOps:
         policy.start(self._client, sandbox)
         return self._client.get_container(sandbox)
 
-    def find_running(self, instance) -> model.Container | None:
+    def find_running(self, server: inventory.Server) -> (
+            model.Container | None):
         """The server's sandbox, if its namespace is there."""
-        found = self._client.find_container(names.sandbox(instance.uuid))
-        if found is None or found.state != model.RUNNING:
+        found = server.sandbox
+        if found is None or found.state not in _WITH_NAMESPACE:
             return None
-        return found
+        return self._client.get_container(found.id)
 
-    def revive(self, instance, host: str) -> model.Container:
+    def revive(self, instance: 'objects.Instance', host: str,
+               server: inventory.Server) -> model.Container:
         """Start the sandbox, or make a new one; its namespace is empty."""
-        found = self._client.find_container(names.sandbox(instance.uuid))
+        found = server.sandbox
         if found is None:
             LOG.warning('The sandbox is gone; making a new one',
                         instance=instance)

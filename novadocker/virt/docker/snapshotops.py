@@ -40,6 +40,7 @@ from novadocker.virt.docker.engine import model
 from novadocker.virt.docker import hostops
 from novadocker.virt.docker import imageproperties
 from novadocker.virt.docker import imagestore
+from novadocker.virt.docker import inventory
 from novadocker.virt.docker import names
 from novadocker.virt.docker import rollback
 
@@ -56,13 +57,16 @@ _SNAPSHOTTING = (
 class SnapshotOps:
     """:param client: the engine's client
     :param host: HostOps
+    :param containers: the inventory of this host's
     :param store: ImageStore
     """
 
     def __init__(self, client: docker_client.DockerClient,
-                 host: hostops.HostOps, store: imagestore.ImageStore):
+                 host: hostops.HostOps, containers: inventory.Inventory,
+                 store: imagestore.ImageStore):
         self._client = client
         self._host = host
+        self._inventory = containers
         self._store = store
 
     def snapshot(self, context: nova_context.RequestContext,
@@ -74,12 +78,11 @@ class SnapshotOps:
         image is removed whatever happens; on error Nova removes the record
         in Glance.
 
-        :raises: InstanceNotRunning if the server has no container;
-            DiskTooLarge
+        :raises: DiskLost if the server has no container; DiskTooLarge
         """
         watch = timeutils.StopWatch()
         with watch, self._failure_told(context, instance):
-            container = self._get(instance)
+            container = self._inventory.server(instance).disk
             disksize.refuse_oversized(self._client, instance, container)
             with self._committed(instance, container) as committed:
                 update_task_state(task_state=task_states.IMAGE_PENDING_UPLOAD)
@@ -110,17 +113,9 @@ class SnapshotOps:
                             'interrupted left frozen', row.name)
                 self._thaw(row)
 
-    def _get(self, instance: 'objects.Instance') -> model.Container:
-        container = self._client.find_container(
-            names.workload(instance.uuid))
-        if container is None:
-            raise nova_exception.InstanceNotRunning(
-                instance_id=instance.uuid)
-        return container
-
     @contextlib.contextmanager
     def _committed(self, instance: 'objects.Instance',
-                   container: model.Container) -> Iterator[str]:
+                   container: model.ContainerSummary) -> Iterator[str]:
         labels = {names.LABEL_HOST: self._host.name,
                   names.LABEL_UUID: instance.uuid}
         with rollback.always_undo(instance, 'remove committed image',
@@ -133,7 +128,7 @@ class SnapshotOps:
 
     @contextlib.contextmanager
     def _frozen(self, instance: 'objects.Instance',
-                container: model.Container) -> Iterator[None]:
+                container: model.ContainerSummary) -> Iterator[None]:
         """Keep a running server from writing.
 
         What it wrote is measured again: it might have made a sparse file
@@ -147,7 +142,7 @@ class SnapshotOps:
             disksize.refuse_oversized(self._client, instance, container)
             yield
 
-    def _pause(self, container: model.Container) -> None:
+    def _pause(self, container: model.ContainerSummary) -> None:
         try:
             self._client.pause(container.id)
         except exception.Conflict:

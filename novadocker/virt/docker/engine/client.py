@@ -87,16 +87,20 @@ class DockerClient:
             wire.creation(spec), missing=exception.ImageNotFound)))
 
     def recreate(self, container: str, name: str, image: str,
-                 network_owner: str) -> str:
+                 network_owner: str, labels: Mapping[str, str]) -> str:
         """Create a twin of a container: another image, name and sandbox.
 
+        Its anonymous volumes go along: what is in them is in no image, and
+        the engine keeps them when one of the two is removed.
+
+        :param labels: added to the container's own
         :returns: the twin's id
         :raises: as create; NotFound for the container
         """
         original = self._engine.call(Request('GET', _of(container, 'json')))
         return wire.identity(self._engine.call(Request(
             'POST', '/containers/create', {'name': name},
-            wire.twin(original, image, network_owner))))
+            wire.twin(original, image, network_owner, labels))))
 
     def start(self, container: str) -> None:
         """Start; a container that runs already is left as it is."""

@@ -40,13 +40,18 @@ class Tls:
 
 @dataclasses.dataclass(frozen=True)
 class ContainerSummary:
-    """One row of a container list."""
+    """One row of a container list.
+
+    ``network_owner`` is the id of the container whose network namespace it
+    joins, if it has none of its own.
+    """
 
     id: str
     name: str
     state: str
     image_id: str
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    network_owner: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +60,8 @@ class Container(ContainerSummary):
 
     ``netns_path`` is the engine's handle on the network namespace; it is
     empty while the container does not run, and for a container that joins
-    the namespace of another. ``network_owner`` is the id of that other one.
-    ``resolv_conf_path`` and ``hosts_path`` are files on the host that the
-    container sees as its own.
+    the namespace of another. ``resolv_conf_path`` and ``hosts_path`` are
+    files on the host that the container sees as its own.
     """
 
     pid: int = 0
@@ -66,7 +70,6 @@ class Container(ContainerSummary):
     oom_killed: bool = False
     started_at: str = ''
     tty: bool = False
-    network_owner: str = ''
     netns_path: str = ''
     resolv_conf_path: str = ''
     hosts_path: str = ''

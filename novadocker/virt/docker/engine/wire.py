@@ -94,8 +94,8 @@ def failure(progress: Mapping[str, Any]) -> str | None:
     return detail.get('message') or progress.get('error')
 
 
-def twin(answer: Mapping[str, Any], image: str,
-         network_owner: str) -> dict[str, Any]:
+def twin(answer: Mapping[str, Any], image: str, network_owner: str,
+         labels: Mapping[str, str]) -> dict[str, Any]:
     """What to POST to create another container like an inspected one.
 
     Host and domain name are those of the network's owner, and the engine
@@ -105,8 +105,12 @@ def twin(answer: Mapping[str, Any], image: str,
     config = {key: value for key, value in answer['Config'].items()
               if key not in inherited}
     config['Image'] = image
+    config['Labels'] = {**(config.get('Labels') or {}), **labels}
     config['HostConfig'] = dict(
         answer['HostConfig'], NetworkMode='container:' + network_owner)
+    if any(mount['Type'] == 'volume' for mount in answer.get('Mounts') or ()):
+        # By name they would outlive the last container that has them.
+        config['HostConfig']['VolumesFrom'] = [answer['Id']]
     return config
 
 
@@ -127,8 +131,6 @@ def written_bytes(answer: Mapping[str, Any]) -> int:
 def container(answer: Mapping[str, Any]) -> model.Container:
     state = answer['State']
     config = answer['Config']
-    mode = answer['HostConfig'].get('NetworkMode') or ''
-    kind, _colon, owner = mode.partition(':')
     return model.Container(
         id=answer['Id'],
         name=answer['Name'].lstrip('/'),
@@ -141,10 +143,16 @@ def container(answer: Mapping[str, Any]) -> model.Container:
         oom_killed=bool(state.get('OOMKilled')),
         started_at=state.get('StartedAt') or '',
         tty=bool(config.get('Tty')),
-        network_owner=owner if kind == 'container' else '',
+        network_owner=_network_owner(answer),
         netns_path=_netns_path(answer),
         resolv_conf_path=answer.get('ResolvConfPath') or '',
         hosts_path=answer.get('HostsPath') or '')
+
+
+def _network_owner(answer: Mapping[str, Any]) -> str:
+    mode = answer['HostConfig'].get('NetworkMode') or ''
+    kind, _colon, owner = mode.partition(':')
+    return owner if kind == 'container' else ''
 
 
 def _netns_path(answer: Mapping[str, Any]) -> str:
@@ -160,7 +168,8 @@ def container_summary(row: Mapping[str, Any]) -> model.ContainerSummary:
         name=row['Names'][0].lstrip('/') if row['Names'] else '',
         state=row['State'],
         image_id=row['ImageID'],
-        labels=row['Labels'] or {})
+        labels=row['Labels'] or {},
+        network_owner=_network_owner(row))
 
 
 def demultiplexed(blocks: Iterable[bytes]) -> Iterator[bytes]:
