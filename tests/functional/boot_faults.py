@@ -192,7 +192,7 @@ class BootFaultScenarios:
             self.glance.images[image].update(change)
             self.glance.interfere = lambda blocks: [next(blocks)[:-100]]
             server = self.boot(image, expected_state='ERROR')
-            self.assertIn('sha512', server['fault']['message'])
+            self.assertIn('recorded', server['fault']['message'])
             self.assertEqual(1, self.glance.downloads.count(image))
             self.assertEqual(self.before, self.backend.state())
             self._delete_server(server)

@@ -149,6 +149,18 @@ class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
             self.driver.get_console_output(None, self._instance(server)))
         self._delete_all_and_compare(server)
 
+    def test_volumes_of_the_image_are_part_of_its_disk(self):
+        server = self.boot(self.add_image(Volumes={'/data/x': {}}),
+                           networks='none')
+        other = self.add_image(Volumes={'/data/y': {}})
+        for path in ('/data/x', '/data/y'):
+            workload = self.workload(server)
+            self.assertTrue(self.engine_client.path_exists(
+                workload.id, path))
+            self.assertEqual([], self.backend.inspect(workload.id)['Mounts'])
+            server = self._rebuild_server(server, other)
+        self._delete_all_and_compare(server)
+
     def test_as_many_open_files_as_the_engine_grants(self):
         server = self.boot(self.add_image(
             Cmd=['sh', '-c', 'ulimit -Sn; ulimit -Hn; sleep 1000']),
