@@ -68,17 +68,12 @@ class LargeImage(fixtures.Fixture):
         self.directory = self.useFixture(fixtures.TempDir()).path
         self.path = os.path.join(self.directory, 'image.tar')
         _write_image(self.path, self._mib * units.Mi)
-        with open(self.path, 'rb') as data:
-            digest = hashlib.file_digest(data, 'sha512').hexdigest()
-        self.glance = servers.Glance()
-        self.glance.files[self.image_id] = self.path
-        self.glance.records[self.image_id] = {
-            'id': self.image_id, 'checksum': digest,
-            'os_hash_algo': 'sha512', 'os_hash_value': digest,
-            'size': os.path.getsize(self.path), 'properties': {}}
+        self.glance = self.useFixture(servers.Glance())
+        self.record = self.glance.add(self.image_id, self.path)
         self.client = docker_client.DockerClient(engine.URL)
         self.driver = servers.new_driver(self.glance)
-        self.tag = names.image_tag(self.image_id, digest)
+        self.tag = names.image_tag(
+            self.image_id, self.record['checksum'])
 
     def forget(self) -> None:
         """Have the engine remove the image, by whatever name it knows it."""
@@ -89,7 +84,7 @@ class LargeImage(fixtures.Fixture):
     def load(self) -> float:
         with self.memory.watched():
             taken = measure.seconds(lambda: self.driver.cache_image(
-                None, self.image_id))
+                servers.CONTEXT, self.image_id))
         self.forget()
         return taken
 
@@ -112,7 +107,8 @@ class _Server(fixtures.Fixture):
         self.memory = measure.PeakMemory()
 
     def _setUp(self):
-        self._image.driver.cache_image(None, self._image.image_id)
+        self._image.driver.cache_image(
+            servers.CONTEXT, self._image.image_id)
         self.addCleanup(self._client.remove_image, self._image.tag)
         self._instance = servers.new_instance(self._image.image_id)
         self._name = names.workload(self._instance.uuid)
@@ -123,10 +119,12 @@ class _Server(fixtures.Fixture):
         self._target = os.path.join(self._image.directory, 'saved')
 
     def snapshot(self) -> float:
-        self._image.glance.files['snapshot'] = self._target
         with self.memory.watched():
-            return measure.seconds(lambda: self._image.driver.snapshot(
-                None, self._instance, 'snapshot', lambda **_states: None))
+            taken = measure.seconds(lambda: self._image.driver.snapshot(
+                servers.CONTEXT, self._instance, 'snapshot',
+                lambda **_states: None))
+        self._image.glance.forget('snapshot')
+        return taken
 
     def docker_save(self) -> float:
         made = []

@@ -13,8 +13,14 @@
 """A driver without Nova around it, and what it needs to run servers."""
 
 import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
 import uuid
 
+import fixtures
 from nova import context as nova_context
 from nova.network import model as network_model
 from nova import objects
@@ -30,26 +36,40 @@ from tests.functional import engine
 CONF = conf.CONF
 
 
-class Glance:
-    """As much of Nova's image API as the driver calls; data are files."""
+CONTEXT = nova_context.RequestContext(
+    'bench', 'bench', is_admin=True, auth_token='bench')
 
-    def __init__(self):
-        self.records: dict[str, dict] = {}
-        self.files: dict[str, str] = {}
 
-    def get(self, _context, image_id: str) -> dict:
-        return self.records[image_id]
+class Glance(fixtures.Fixture):
+    """A Glance server, which Nova reaches by glanceclient as it does any."""
 
-    def download(self, _context, image_id: str, **_arguments):
-        with open(self.files[image_id], 'rb') as data:
-            while block := data.read(65536):
-                yield block
+    def _setUp(self):
+        self._directory = self.useFixture(fixtures.TempDir()).path
+        server = subprocess.Popen(
+            [sys.executable, '-m', 'benchmarks.glance_server',
+             self._directory], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        self.url = 'http://127.0.0.1:%s' % server.stdout.readline().strip()
 
-    def update(self, _context, image_id: str, _record, data=None,
-               **_arguments):
-        with open(self.files[image_id], 'wb') as target:
-            while block := data.read(65536):
-                target.write(block)
+    def add(self, image_id: str, path: str) -> dict:
+        """Show a file as the data of an image; its record."""
+        with open(path, 'rb') as data:
+            digest = hashlib.file_digest(data, 'sha512').hexdigest()
+        record = {'id': image_id, 'status': 'active', 'visibility': 'public',
+                  'checksum': digest, 'os_hash_algo': 'sha512',
+                  'os_hash_value': digest, 'size': os.path.getsize(path)}
+        with open(self._path(image_id, 'json'), 'w') as target:
+            json.dump(record, target)
+        os.symlink(path, self._path(image_id, 'data'))
+        return record
+
+    def forget(self, image_id: str) -> None:
+        """Remove the data of an image that was uploaded."""
+        os.unlink(self._path(image_id, 'data'))
+
+    def _path(self, image_id: str, ending: str) -> str:
+        return os.path.join(self._directory, '%s.%s' % (image_id, ending))
 
 
 @contextlib.contextmanager
@@ -64,15 +84,13 @@ def busybox(client):
         client.remove_image(tag)
 
 
-def new_driver(glance) -> driver.DockerDriver:
+def new_driver(glance: Glance) -> driver.DockerDriver:
     """A driver that met its engine, and takes images from ``glance``."""
     CONF([], project='nova', default_config_files=[])
     objects.register_all()
     CONF.set_override('host_url', engine.URL, group='docker')
-    made = driver.DockerDriver(nova_fake.FakeVirtAPI())
-    made._images._store._api = glance
-    made._snapshots._store._api = glance
-    return made
+    CONF.set_override('api_servers', [glance.url], group='glance')
+    return driver.DockerDriver(nova_fake.FakeVirtAPI())
 
 
 def new_instance(image_id: str, root_gb: int = 0):

@@ -12,7 +12,6 @@
 
 """Spawn of a cached image with one port against bare engine calls."""
 
-import hashlib
 import os
 import subprocess
 import uuid
@@ -43,9 +42,8 @@ route replace default via 10.0.0.1
 
 def spawn(options):
     """Lines; the grace period, a wait by choice, is shown apart."""
-    with ovs.PrivateHost() as host:
+    with ovs.PrivateHost() as host, servers.Glance() as glance:
         client = docker_client.DockerClient(engine.URL)
-        glance = servers.Glance()
         driver = servers.new_driver(glance)
         driver.init_host('bench-%s' % uuid.uuid4().hex[:8])
         with servers.busybox(client) as image:
@@ -84,9 +82,10 @@ class _Run:
         instance = servers.new_instance(self._image_id)
         info = servers.network_info(self._number, self._bridge)
         image_meta = objects.ImageMeta.from_dict(
-            self._glance.records[self._image_id])
+            self._driver._images._store.get(servers.CONTEXT, self._image_id))
         taken = measure.seconds(lambda: self._driver.spawn(
-            None, instance, image_meta, [], None, {}, network_info=info))
+            servers.CONTEXT, instance, image_meta, [], None, {},
+            network_info=info))
         self._driver.destroy(None, instance, info)
         return taken
 
@@ -138,13 +137,7 @@ class _CachedImage(fixtures.Fixture):
         with open(path, 'wb') as target:
             for block in self._client.save(self._image):
                 target.write(block)
-        with open(path, 'rb') as data:
-            digest = hashlib.sha512(data.read()).hexdigest()
-        self._glance.files[self._image_id] = path
-        self._glance.records[self._image_id] = {
-            'id': self._image_id, 'checksum': digest,
-            'os_hash_algo': 'sha512', 'os_hash_value': digest,
-            'size': os.path.getsize(path), 'properties': {}}
-        self._driver.cache_image(None, self._image_id)
+        record = self._glance.add(self._image_id, path)
+        self._driver.cache_image(servers.CONTEXT, self._image_id)
         self.addCleanup(self._client.remove_image, names.image_tag(
-            self._image_id, digest))
+            self._image_id, record['checksum']))

@@ -52,7 +52,8 @@ Certificate authority that signed the certificate of a ``tcp://`` engine.
 Possible values:
 
 * Path of a PEM file.
-* Unset (default): no TLS, unless ``cert_file`` or ``api_insecure`` is set.
+* Unset (default): no TLS, unless ``cert_file`` or ``api_insecure`` is set;
+  with ``cert_file``, the authorities of the system are trusted.
 
 Related options:
 
@@ -230,6 +231,20 @@ Related options:
 
 * ``log_max_size``
 """),
+    cfg.IntOpt(
+        'snapshot_max_size', default=20, min=1,
+        help="""
+Most that a server without a disk size may have written when it is
+snapshotted or shelved, in GiB.
+
+The engine writes it out anew, holes of sparse files included, and needs up
+to three times as much of the host's disk meanwhile. A server whose flavor
+has a disk size may have written as much as that.
+
+Possible values:
+
+* 1 or more; a larger server is left as it is, and the snapshot is refused.
+"""),
     cfg.StrOpt(
         'sandbox_image',
         help="""
@@ -266,7 +281,8 @@ Directory with image archives that are used instead of a download.
 
 A file named after the id of a Glance image replaces the download of that
 image. It goes through the same checks as a download, the checksum that
-Glance knows included.
+Glance knows included. Where a signature is to be verified, the image is
+downloaded all the same.
 
 Possible values:
 

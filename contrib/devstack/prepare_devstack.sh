@@ -202,7 +202,12 @@ apply_group() {
         return
     fi
     group=$(stat -L -c %G "$DOCKER_SOCKET")
-    if [[ $group == root || " $(id -nG "$user") " == *" $group "* ]]; then
+    if [[ $group == root ]]; then
+        echo "$DOCKER_SOCKET belongs to group root: start the engine with" \
+            "--group docker, so that nova-compute can use it."
+        return
+    fi
+    if [[ " $(id -nG "$user") " == *" $group "* ]]; then
         return
     fi
     sudo usermod -a -G "$group" "$user"

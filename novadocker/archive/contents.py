@@ -25,7 +25,6 @@ from novadocker.archive import copies
 from novadocker.archive import imageconfig
 from novadocker.archive import layers
 from novadocker.archive import manifests
-from novadocker.archive import platforms
 from novadocker.archive import tar
 from novadocker.archive import userfiles
 from novadocker.archive import words
@@ -37,8 +36,9 @@ _MIB = 1024 ** 2
 DOCKER_MANIFEST = 'manifest.json'
 _OCI_INDEX = 'index.json'
 _MANIFESTS = (DOCKER_MANIFEST, _OCI_INDEX)
-# JSON without one of these is of no use here, such as a bill of materials.
-_USEFUL_KEYS = (b'"rootfs"', b'"layers"', b'"manifests"')
+# A config or a manifest has one of these; a bill of materials, which may be
+# large and name layers too, has not.
+_USEFUL_KEYS = (b'"rootfs"', b'"schemaVersion"')
 _MOST_DOCUMENT_BYTES = 8 * _MIB
 _LONGEST_NAME = 1024
 _MOST_LINKS_FOLLOWED = 16
@@ -231,17 +231,20 @@ class Contents:
         """An index is asked where manifest.json names no image for us.
 
         Engines write both for an image of several platforms: one for their
-        own, the other for all.
+        own, the other for all. What neither has is refused by its config.
         """
         for name in _MANIFESTS:
             if name in self._useless:
                 raise self._missing(name)
         index = self._documents.get(_OCI_INDEX)
         if DOCKER_MANIFEST in self._documents:
-            manifest = manifests.read_docker_manifest(
+            rows = manifests.read_docker_manifest(
                 self._documents[DOCKER_MANIFEST])
-            if index is None or self._is_for_us(manifest):
-                return manifest
+            ours = manifests.best_for(self._rules.architecture, (
+                manifests.Candidate(row, self._architecture(row))
+                for row in rows))
+            if ours or index is None:
+                return manifests.the_one(ours or rows)
         if index is None:
             raise words.refusal(_(
                 'the archive has neither a manifest.json nor an index.json, '
@@ -249,13 +252,13 @@ class Contents:
         return manifests.read_oci_index(index, self._blob,
                                         self._rules.architecture)
 
-    def _is_for_us(self, manifest: manifests.Manifest) -> bool:
-        if self._rules.architecture is None:
-            return True
+    def _architecture(self, manifest: manifests.Manifest) -> str:
+        """What the config says; nothing if it is not there."""
         name = self._resolved(manifest.config)
-        return name not in self._documents or imageconfig.architecture_of(
-            self._documents[name], _config_named(name)) in (
-                '', *platforms.runnable(self._rules.architecture))
+        if name not in self._documents:
+            return ''
+        return imageconfig.architecture_of(
+            self._documents[name], _config_named(name))
 
     def _blob(self, digest: str) -> bytes | None:
         name = manifests.blob_name(digest)

@@ -13,6 +13,7 @@
 """Manifests and OCI indexes: which config and layers make the image."""
 
 from collections.abc import Callable
+from collections.abc import Iterable
 import dataclasses
 
 from novadocker.archive import documents
@@ -21,6 +22,7 @@ from novadocker.archive import platforms
 from novadocker.archive import words
 from novadocker.i18n import _
 
+_DOCKER_MANIFEST = 'manifest.json'
 _ATTESTATION = 'vnd.docker.reference.type'
 # A manifest whose layers are of other kinds is a signature, a bill of
 # materials or another statement on an image, as are stored beside it.
@@ -37,32 +39,54 @@ class Manifest:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Candidate:
-    """One image of an index, and the platform that the index gives it."""
+class Candidate:
+    """One image of several, and the platform that it is said to be for."""
 
     manifest: Manifest
     architecture: str
-    variant: str
+    variant: str = ''
+
+    def runs_on(self, host: str) -> bool:
+        """An image that does not tell its platform is for any."""
+        return (not self.architecture or platforms.machine(self.architecture)
+                in platforms.runnable(host))
 
     def rank(self, host: str) -> tuple[int, int]:
-        """An image that does not tell its platform is for any."""
         if not self.architecture:
             return (0, 0)
         return platforms.rank(self.architecture, self.variant, host)
 
 
-def read_docker_manifest(data: bytes) -> Manifest:
-    """``manifest.json`` of a docker-archive."""
-    what = 'manifest.json'
-    value = documents.parse(data, what)
+def best_for(host: str | None,
+             images: Iterable[Candidate]) -> list[Manifest]:
+    """Those that suit a host best; for any host all of them do."""
+    if host is None:
+        return [image.manifest for image in images]
+    found = [image for image in images if image.runs_on(host)]
+    best = min((image.rank(host) for image in found), default=None)
+    return [image.manifest for image in found if image.rank(host) == best]
+
+
+def read_docker_manifest(data: bytes) -> list[Manifest]:
+    """``manifest.json`` of a docker-archive.
+
+    It has a row for each image; apko makes one for each platform.
+    """
+    value = documents.parse(data, _DOCKER_MANIFEST)
     if not isinstance(value, list):
-        raise documents.unusable(what, _('it is no JSON list'))
-    if len(value) != 1:
-        raise documents.unusable(what, _(
+        raise documents.unusable(_DOCKER_MANIFEST, _('it is no JSON list'))
+    rows = [documents.Fields(one, _DOCKER_MANIFEST) for one in value]
+    return [Manifest(row.text('Config'), tuple(row.texts('Layers')))
+            for row in rows]
+
+
+def the_one(found: list[Manifest]) -> Manifest:
+    """Of what ``manifest.json`` names."""
+    if len(found) != 1:
+        raise documents.unusable(_DOCKER_MANIFEST, _(
             'it names %d images, but an archive must hold exactly one') %
-            len(value))
-    fields = documents.Fields(value[0], what)
-    return Manifest(fields.text('Config'), tuple(fields.texts('Layers')))
+            len(found))
+    return found[0]
 
 
 def read_oci_index(data: bytes, find: Callable[[str], bytes | None],
@@ -75,21 +99,18 @@ def read_oci_index(data: bytes, find: Callable[[str], bytes | None],
     :param find: gives the document of a digest, None when it is absent, as
         the platforms that were not saved are
     """
-    found = _candidates(data, find, host)
-    if host is not None and found:
-        best = min(image.rank(host) for image in found)
-        found = [image for image in found if image.rank(host) == best]
+    found = best_for(host, _candidates(data, find, host))
     if len(found) != 1:
         raise documents.unusable('index.json', _(
             'it leads to %d images for this host, but an archive must hold '
             'exactly one') % len(found))
-    return found[0].manifest
+    return found[0]
 
 
 def _candidates(data: bytes, find: Callable[[str], bytes | None],
-                host: str | None) -> list[_Candidate]:
+                host: str | None) -> list[Candidate]:
     find_new = _each_once(find)
-    found: list[_Candidate] = []
+    found: list[Candidate] = []
     waiting = [documents.Fields(documents.parse(data, 'index.json'),
                                 'index.json')]
     while waiting:
@@ -139,9 +160,9 @@ def _is_image(manifest: documents.Fields) -> bool:
 
 
 def _candidate(row: documents.Fields,
-               manifest: documents.Fields) -> _Candidate:
+               manifest: documents.Fields) -> Candidate:
     platform = row.fields('platform')
-    return _Candidate(
+    return Candidate(
         Manifest(blob_name(_digest(manifest.fields('config'))),
                  tuple(blob_name(_digest(one))
                        for one in manifest.rows('layers'))),

@@ -30,7 +30,8 @@ MAC = re.compile(r'[0-9a-f]{2}(?::[0-9a-f]{2}){5}')
 ENGINE_FILE = re.compile(
     r'/(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)+containers/[0-9a-f]{64}/'
     r'(?:resolv\.conf|hosts)')
-DOMAIN = re.compile(r'[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?')
+# Host names come from the names that users give to servers, in any script.
+DOMAIN = re.compile(r'\w(?:[\w.-]{0,253}\w)?')
 
 
 def check(pattern: re.Pattern[str], value: object) -> None:

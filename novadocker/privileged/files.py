@@ -64,7 +64,7 @@ def _rewrite(path: str, text: str) -> None:
     A file that says so already is left alone. The new content is there before
     the end is cut off, so that no reader finds the file empty.
     """
-    content = text.encode('ascii')
+    content = text.encode()
     fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     with open(fd, 'r+b', buffering=0) as target:
         if not stat.S_ISREG(os.fstat(fd).st_mode):

@@ -740,6 +740,20 @@ class ImageContract(Contract):
         self.commit(container, {})
         self.assertState(model.PAUSED, container)
 
+    def test_written_bytes(self):
+        container = self.create()
+        self.assertEqual(0, self.client.written_bytes(container))
+        self.client.put_archive(container, '/', archives.tar(
+            {'etc/mark': b'm' * 5000}))
+        self.assertEqual(5000, self.client.written_bytes(container))
+        self.assertRefused(exception.NotFound, self.client.written_bytes,
+                           'contract-none')
+
+    def test_written_bytes_count_holes_and_no_link_twice(self):
+        container = self.run_to_end(
+            'sh', '-c', 'truncate -s 3000000000 /hole; ln /hole /link')
+        self.assertEqual(3000000000, self.client.written_bytes(container))
+
     def test_image_below_a_commit(self):
         base = self.load(self.tag())
         container = self.create(image=self.tag())

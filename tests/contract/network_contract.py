@@ -315,6 +315,19 @@ class NetworkContract:
         self.networks.unplug_all(self.instance, [vif])
         self.assertEqual(before, self.plugged())
 
+    def test_hybrid_plug_is_turned_on_and_off(self):
+        """Neutron's firewall driver was changed."""
+        before, sandbox = self.plugged(), self.new_sandbox()
+        for is_hybrid in (False, True, False):
+            vif = self.ipv4_port(details={'ovs_hybrid_plug': is_hybrid})
+            self.plug([vif], sandbox)
+            self.assertEqual({'eth0'}, set(self.seen(sandbox)))
+            self.assertEqual(
+                {('qvo' if is_hybrid else 'tap') + vif['id'][:11]},
+                self.connected())
+        self.networks.unplug_all(self.instance, [vif])
+        self.assertEqual(before, self.plugged())
+
     def test_unplug_leaves_nothing_and_may_be_repeated(self):
         before, sandbox = self.plugged(), self.new_sandbox()
         vifs = [self.ipv4_port(1), self.ipv4_port(2)]

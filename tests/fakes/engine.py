@@ -71,6 +71,7 @@ class Container:
     program: process.Program | None = None
     start_clock: float = 0
     written: int = 0
+    hole_bytes: int = 0
     # The grace period of each stop that was asked for.
     stop_timeouts: list[int] = dataclasses.field(default_factory=list)
 
@@ -97,6 +98,11 @@ class Container:
         for path, data in self.archives:
             found.setdefault(path, []).extend(images.check_tar(data))
         return found
+
+    def written_bytes(self) -> int:
+        """Apparent sizes of all files that its image has not."""
+        return self.hole_bytes + sum(
+            images.file_bytes(data) for _path, data in self.archives)
 
     def write(self, stream: int, data: bytes) -> None:
         """Append output to the log, line by line."""
@@ -190,6 +196,12 @@ class Engine:
     def inspect(self, reference: str) -> dict:
         with self._locked():
             return _inspection(self.get(reference))
+
+    def inspect_with_size(self, reference: str) -> dict:
+        with self._locked():
+            container = self.get(reference)
+            return {**_inspection(container),
+                    'SizeRw': container.written_bytes()}
 
     def rows(self, everything: bool, labels: list[str]) -> list[dict]:
         with self._locked():
@@ -321,6 +333,7 @@ class Engine:
         container.start_clock = time.monotonic()
         container.program = program
         container.written = 0
+        container.hole_bytes += program.hole_bytes
         self._changed.notify_all()
 
     def stop(self, reference: str, timeout_s: int) -> bool:
@@ -431,14 +444,18 @@ class Engine:
             wanted = path.strip('/')
             if wanted in found or self._is_directory(container, wanted):
                 return
-            if os.path.dirname(wanted) in found - {''}:
+            above = os.path.dirname(wanted)
+            if above in found and not self._is_directory(container, above):
                 raise Refusal(500, 'lstat %s: not a directory' % path)
             raise Refusal(404, 'Could not find the file %s in container %s'
                           % (path, reference))
 
     def _is_directory(self, container: Container, path: str) -> bool:
         wanted = path.strip('/')
-        return not wanted or any(
+        made = {os.path.join(target, name).strip('/')
+                for target, data in container.archives
+                for name in images.directories(data)}
+        return not wanted or wanted in made or any(
             name.startswith(wanted + '/')
             for name in self._file_names(container))
 

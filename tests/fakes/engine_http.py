@@ -502,7 +502,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_json({'Id': identity, 'Warnings': []}, 201)
 
     def inspect(self, reference):
-        self.send_json(self._engine.inspect(reference))
+        self.send_json(
+            self._engine.inspect_with_size(reference) if self._flag('size')
+            else self._engine.inspect(reference))
 
     def start(self, reference):
         self._json_body()

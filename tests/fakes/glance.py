@@ -31,10 +31,15 @@ class StreamingGlance(nova_glance.GlanceFixture):
 
     def setUp(self):
         super().setUp()
+        # Downloads go round nova.image.glance.API, which has them hashed.
+        self.test.stub_out('nova.image.glance.GlanceImageServiceV2',
+                           lambda client=None: self)
         self.downloads: list[str] = []
         self.interfere: Callable = iter
         # Nova's own sample images have no data.
         self.sample = archives.image('sample:latest')
+        for image in self.images.values():
+            image['size'] = len(self.sample)
 
     def add(self, image_id: str, data: bytes, **properties) -> str:
         """Register a docker image, with the hashes that Glance records."""
@@ -42,10 +47,7 @@ class StreamingGlance(nova_glance.GlanceFixture):
             'id': image_id, 'name': image_id, 'status': 'active',
             'container_format': 'docker', 'disk_format': 'raw',
             'visibility': 'public', 'min_disk': 0, 'min_ram': 0,
-            'deleted': False, 'protected': False, 'size': len(data),
-            'checksum': hashlib.md5(data).hexdigest(),
-            'os_hash_algo': 'sha512',
-            'os_hash_value': hashlib.sha512(data).hexdigest(),
+            'deleted': False, 'protected': False, **_measured(data),
             'properties': properties})
         self._imagedata[image_id] = data
         return image_id
@@ -73,7 +75,15 @@ class StreamingGlance(nova_glance.GlanceFixture):
     def update(self, context, image_id, metadata, data=None,
                purge_props=False):
         if data is not None:
-            self._imagedata[image_id] = b''.join(
-                iter(lambda: data.read(1024 * 1024), b''))
+            content = b''.join(iter(lambda: data.read(1024 * 1024), b''))
+            self._imagedata[image_id] = content
+            metadata = {**metadata, **_measured(content)}
         return super().update(context, image_id, metadata,
                               purge_props=purge_props)
+
+
+def _measured(data: bytes) -> dict:
+    return {'size': len(data),
+            'checksum': hashlib.md5(data).hexdigest(),
+            'os_hash_algo': 'sha512',
+            'os_hash_value': hashlib.sha512(data).hexdigest()}

@@ -310,6 +310,18 @@ def check_tar(data: bytes) -> list[str]:
                       'archive/tar: invalid tar header') from None
 
 
+def directories(data: bytes) -> list[str]:
+    """Names of the members that are directories."""
+    with tarfile.open(fileobj=io.BytesIO(data), mode='r:') as tar:
+        return [member.name for member in tar if member.isdir()]
+
+
+def file_bytes(data: bytes) -> int:
+    """Sizes of the files in a tar archive, each counted once."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return sum(member.size for member in tar if member.isreg())
+
+
 def joined(archives: Iterable[tuple[str, bytes]]) -> bytes:
     """One layer of what was put into several directories."""
     layer = io.BytesIO()

@@ -40,7 +40,8 @@ class Program:
 
     ``exit_code`` None means that it runs until someone ends it, and
     ``term_exit_code`` None that it ignores the stop signal, as a first
-    process without a handler does.
+    process without a handler does. ``hole_bytes`` are those of the sparse
+    files that it makes at once.
     """
 
     output: list[tuple[float, int, bytes]] = dataclasses.field(
@@ -48,6 +49,7 @@ class Program:
     exit_code: int | None = None
     after_s: float = 0
     term_exit_code: int | None = None
+    hole_bytes: int = 0
 
 
 def interpret(argv: list[str], stdin_open: bool) -> Program:
@@ -104,7 +106,9 @@ class _Script:
             data = _WRITERS[name](*arguments).encode()
             self._program.output.append(
                 (self._program.after_s, stream, data))
-        elif name not in ('true', 'false'):
+        elif name == 'truncate':
+            self._program.hole_bytes += int(arguments[1])
+        elif name not in ('true', 'false', 'ln'):
             raise Unsupported('shell command: %s' % shlex.join(words))
 
 

@@ -15,7 +15,8 @@
 
 ``NOVADOCKER_TEST_ENGINE`` names another engine than the machine's own. A test
 that finds none fails, unless ``NOVADOCKER_NO_ENGINE=1`` says that there is
-none to be found.
+none to be found. A test that stops or kills its engine has one of its own, in
+``own_engine``.
 """
 
 import os

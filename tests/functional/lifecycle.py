@@ -230,10 +230,15 @@ class LifecycleScenarios:
 
     def test_environment_and_properties(self):
         image = self.add_image(properties={
-            'os_command_line': 'sh -c "echo $GREETING; sleep 1000"',
-            'docker_environment': jsonutils.dumps({'GREETING': 'hello'})})
+            'os_command_line': jsonutils.dumps(['sh', '-c', 'sleep 1000']),
+            'docker_environment': jsonutils.dumps({'GREETING': 'hello'}),
+            'docker_workdir': '/bin', 'docker_init': 'false'})
         server = self.boot(image, networks='none')
-        self.assertIsNotNone(self.workload(server))
+        told = self.backend.inspect(names.workload(server['id']))
+        self.assertEqual(['sh', '-c', 'sleep 1000'], told['Config']['Cmd'])
+        self.assertIn('GREETING=hello', told['Config']['Env'])
+        self.assertEqual('/bin', told['Config']['WorkingDir'])
+        self.assertFalse(told['HostConfig']['Init'])
         self._delete_all_and_compare(server)
 
     def test_refusals_leave_the_server_running(self):

@@ -22,6 +22,7 @@ import sys
 import types
 import uuid
 
+import docker
 import fixtures
 from nova.tests.functional import integrated_helpers
 
@@ -51,6 +52,10 @@ class FakeBackend:
         """An archive of a small image, as "docker save" writes it."""
         return archives.image(*tags, **settings)
 
+    def inspect(self, container: str) -> dict:
+        """The engine's own account of a container."""
+        return self._engine.engine.inspect(container)
+
     def state(self) -> dict:
         """All that a server could leave behind."""
         return {'engine': self._engine.engine.snapshot(),
@@ -76,6 +81,10 @@ class RealBackend:
     def image(self, *tags: str, **settings) -> bytes:
         return archives.image(
             *tags, layer=real_engine.busybox(), **settings)
+
+    def inspect(self, container: str) -> dict:
+        with docker.APIClient(self.engine_url, version='auto') as api:
+            return api.inspect_container(container)
 
     def state(self) -> dict:
         return {

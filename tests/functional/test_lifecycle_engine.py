@@ -17,15 +17,14 @@ import subprocess
 import sys
 from unittest import mock
 
-import docker
 from nova import context
 from nova import objects
 from os_vif import exception as os_vif_exception
 
+from novadocker.virt.docker import limits
 from novadocker.virt.docker import names
 from novadocker.virt.docker import seccomp
 from novadocker.virt.docker import spec
-from tests.functional import engine
 from tests.functional import lifecycle
 from tests.functional import nova_case
 
@@ -49,10 +48,6 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
 class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
     backend_class = nova_case.RealBackend
 
-    def _inspect(self, name: str) -> dict:
-        with docker.APIClient(engine.URL, version='1.41') as api:
-            return api.inspect_container(name)
-
     def test_network_is_complete_at_the_first_instruction(self):
         server = self.boot(self.add_image(Cmd=['sh', '-c', _LOOK_AROUND]))
         address = server['addresses']['private'][0]
@@ -74,20 +69,47 @@ class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
         return objects.Instance.get_by_uuid(
             context.get_admin_context(), server['id'])
 
+    def test_address_that_was_changed_in_neutron(self):
+        server = self.boot(self.add_image())
+        before = server['addresses']['private'][0]['addr']
+        port, = [port for port in self.neutron._ports.values()
+                 if port['device_id'] == server['id']]
+        port['fixed_ips'][0]['ip_address'] = '192.168.1.77'
+        server = self._reboot_server(server)
+        shown = self._run_inside(server, 'ip', 'address', 'show', 'eth0')
+        self.assertIn('inet 192.168.1.77/24', shown)
+        self.assertNotIn(before, shown)
+        self.assertIn('default via 192.168.1.1 dev eth0',
+                      self._run_inside(server, 'ip', 'route'))
+        self._delete_all_and_compare(server)
+
+    def test_port_that_was_deleted_in_neutron(self):
+        server = self.boot(self.add_image())
+        port, = [port for port in self.neutron._ports.values()
+                 if port['device_id'] == server['id']]
+        self.neutron.delete_port(port['id'])
+        server = self._reboot_server(server)
+        self.assertEqual({}, server['addresses'])
+        self.assertEqual([], self.backend.state()['network']['ports'])
+        self.assertNotIn('eth0', self._run_inside(server, 'ip', 'link'))
+        self._delete_all_and_compare(server)
+
+    def _run_inside(self, server, *command: str) -> str:
+        sandbox = self._inspect(names.sandbox(server['id']))
+        return subprocess.check_output(
+            ['nsenter', '--net=/proc/%d/ns/net' % sandbox['State']['Pid'],
+             *command], text=True)
+
     def test_any_group_may_ping_without_a_capability(self):
         server = self.boot(self.add_image(), networks='none')
-        sandbox = self._inspect(names.sandbox(server['id']))
-        enter = ['nsenter', '--net=/proc/%d/ns/net' % sandbox['State']['Pid']]
-        self.assertEqual('0\t65535', subprocess.check_output(
-            [*enter, 'cat', '/proc/sys/net/ipv4/ping_group_range'],
-            text=True).strip())
-        subprocess.run(
-            [*enter, sys.executable, '-c', _OPEN_PING_SOCKET], check=True)
+        self.assertEqual('0\t65535\n', self._run_inside(
+            server, 'cat', '/proc/sys/net/ipv4/ping_group_range'))
+        self._run_inside(server, sys.executable, '-c', _OPEN_PING_SOCKET)
         self._delete_all_and_compare(server)
 
     def test_limits_and_labels(self):
         server = self.boot(self.add_image(), networks='none')
-        answer = self._inspect(names.workload(server['id']))
+        answer = self.backend.inspect(names.workload(server['id']))
         limits = answer['HostConfig']
         self.assertEqual(64 * _MIB, limits['Memory'])
         self.assertEqual(64 * _MIB, limits['MemorySwap'])
@@ -112,6 +134,30 @@ class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
         self.assertEqual(server['name'], labels[names.LABEL_DISPLAY_NAME])
         self.assertEqual(server['OS-EXT-SRV-ATTR:instance_name'],
                          labels[names.LABEL_NAME])
+        self._delete_all_and_compare(server)
+
+    def test_environment_reaches_the_process(self):
+        image = self.add_image(properties={
+            'os_command_line': 'sh -c "echo $GREETING from $PLACE in $PWD; '
+                               'sleep 1000"',
+            'docker_environment': '{"GREETING": "hello", "PLACE": "x"}',
+            'docker_workdir': '/srv/made'})
+        server = self.boot(image, networks='none',
+                           metadata={'PLACE': 'metadata'})
+        self.assertEqual(
+            b'hello from metadata in /srv/made\r\n',
+            self.driver.get_console_output(None, self._instance(server)))
+        self._delete_all_and_compare(server)
+
+    def test_as_many_open_files_as_the_engine_grants(self):
+        server = self.boot(self.add_image(
+            Cmd=['sh', '-c', 'ulimit -Sn; ulimit -Hn; sleep 1000']),
+            networks='none')
+        soft, hard = map(int, self.driver.get_console_output(
+            None, self._instance(server)).split())
+        self.assertEqual(1024, soft)
+        self.assertIn(hard, limits.NOFILE_LIMITS)
+        self.assertEqual(hard, self.driver._host.engine.nofile_limit)
         self._delete_all_and_compare(server)
 
     def test_port_that_cannot_be_plugged(self):

@@ -215,10 +215,23 @@ class NetworkTest(network_contract.NetworkContract, _Network):
         self.assertEqual(written, self.switch.vsctl(
             'get', 'Open_vSwitch', '.', 'next_cfg'))
 
+    def test_bridge_of_a_ports_own(self):
+        self.flags(per_port_bridge=True, group='os_vif_ovs')
+        sandbox, vifs = self.new_sandbox(), [self.ipv4_port()]
+        before = self.switch.vsctl('list-br'), self.plugged()
+        for _again in range(2):
+            self.plug(vifs, sandbox)
+            self.assertEqual({'eth0'}, set(self.seen(sandbox)))
+            self.assertEqual({'ibp' + vifs[0]['id']}, self.connected())
+        self.networks.unplug_all(self.instance, [])
+        self.assertEqual(before, (self.switch.vsctl('list-br'),
+                                  self.plugged()))
+
     def test_ports_by_both_ways_to_the_database(self):
         self.plug([self.ipv4_port()], self.new_sandbox())
-        native = switch.Switch().ports(self.instance)
-        self.flags(ovsdb_interface='vsctl', group='os_vif_ovs')
+        native = self.networks._switch.ports(self.instance)
+        self.flags(ovsdb_interface='vsctl', group='os_vif_ovs',
+                   ovsdb_connection=self.switch.connection)
         self.assertEqual(native, switch.Switch().ports(self.instance))
         self.assertEqual([self.ipv4_port()['devname']],
                          [port.name for port in native])

@@ -13,6 +13,8 @@
 """Archives of Nix and Bazel, and of people who pack an archive anew."""
 
 import gzip
+import io
+import lzma
 
 from tests.data import archives
 from tests.honest import corpus
@@ -222,14 +224,24 @@ def _simple(image, write) -> bytes:
 
 @corpus.written_by('gzip')
 def packed_with_gzip(program):
+    """With the name that the file had."""
     image = corpus.image(program)
-    return gzip.compress(_simple(image, tars.gnu)), image
+    packed = io.BytesIO()
+    with gzip.GzipFile('image.tar', 'wb', fileobj=packed, mtime=1) as target:
+        target.write(_simple(image, tars.gnu))
+    return packed.getvalue(), image
 
 
 @corpus.written_by('zstd')
 def packed_with_zstd(program):
     image = corpus.image(program)
     return archives.zstd_layer(_simple(image, tars.gnu)), image
+
+
+@corpus.written_by('xz')
+def packed_with_xz(program):
+    image = corpus.image(program)
+    return lzma.compress(_simple(image, tars.gnu), preset=1), image
 
 
 @corpus.written_by('star')

@@ -12,6 +12,8 @@
 
 """Archives of skopeo, podman, buildah, umoci and KIWI."""
 
+import lzma
+
 from tests.data import archives
 from tests.honest import corpus
 from tests.honest import tars
@@ -139,6 +141,16 @@ def buildah_squashed(program):
     return oci_archive(image), image
 
 
+@corpus.written_by('buildah on a file system without root')
+def buildah_rootless_attributes(program):
+    """The kernel's own marks on directories of overlayfs by a user."""
+    image = corpus.odd(program, tars.go(
+        'data/', kind=tars.DIRECTORY, mode=0o755, pax={
+            'SCHILY.xattr.user.overlay.impure': b'y',
+            'SCHILY.xattr.user.overlay.origin': b'\0\xfb\x1d\0\1\x80'}))
+    return docker_archive(image), image
+
+
 # umoci oci/layer/tar_generate.go; a layout is packed with tar
 
 @corpus.written_by('umoci repack, tar -C layout -c .')
@@ -175,8 +187,24 @@ def _kiwi(program) -> archives.Image:
                 'Labels': {'org.openbuildservice.disturl': 'obs://a/b'}})
 
 
+@corpus.written_by('kiwi-ng type="docker", compressed')
+def kiwi_docker_xz(program):
+    image = _kiwi(program)
+    return lzma.compress(docker_archive(image), preset=1), image
+
+
 @corpus.written_by('kiwi-ng type="oci"')
 def kiwi_oci(program):
     image = _kiwi(program)
     return oci_archive(image, annotations={
         'org.opencontainers.image.ref.name': 'it-runs:1'}), image
+
+
+@corpus.written_by('xz -T0, which packs blocks and streams')
+def kiwi_docker_xz_threads(program):
+    """KIWI's xz options are the operator's; parallel packers join streams."""
+    image = _kiwi(program)
+    archive = docker_archive(image)
+    half = len(archive) // 2
+    return (lzma.compress(archive[:half], preset=1) +
+            lzma.compress(archive[half:], preset=1) + bytes(8)), image

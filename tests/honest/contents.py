@@ -17,6 +17,7 @@ An archive around them is the same throughout, that of go-containerregistry.
 
 import gzip
 import io
+import random
 
 from tests.data import archives
 from tests.honest import corpus
@@ -47,6 +48,7 @@ def attributes(program):
         'SCHILY.acl.access': b'user::rw-,group::r--,other::r--',
         'LIBARCHIVE.xattr.user.mime_type': b'dGV4dC9wbGFpbg==',
         'LIBARCHIVE.creationtime': b'1700000000',
+        'SCHILY.dev': b'1', 'SCHILY.ino': b'2', 'SCHILY.nlink': b'3',
         'APK-TOOLS.checksum.SHA1': b'Q1' + b'0' * 28}))
 
 
@@ -117,17 +119,21 @@ def long_names(program):
         tars.go('app/link', kind=tars.SYMLINK, link='/' + deep * 3),
         tars.gnu('app/gnulink', kind=tars.SYMLINK, link='/' + deep * 3),
         tars.go('app/Ångström', b'x'), tars.gnu('app/名前', b'x'),
-        tars.go('app/a\nb"c', b'x'), tars.go('app/...', b'x'),
+        tars.gnu('app/caf\udce9', b'x'), tars.go('app/a\nb"c', b'x'),
+        tars.go('app/...', b'x'),
         tars.go('app/..data/', kind=tars.DIRECTORY, mode=0o755),
         check='test -e %sprefix && test -e %s.gnu' % (deep, long))
 
 
 @corpus.written_by('tar of Unix v7 and star')
 def old_headers(program):
+    """star says the size of what a hard link leads to."""
+    link = tars.star('app/linked', b'x', kind=tars.HARD_LINK,
+                     link='app/star')[:tars.BLOCK]
     return _odd(program, tars.old('app/old', b'x'),
-                tars.star('app/star', b'x'),
+                tars.star('app/star', b'x'), link,
                 tars.old('app/oldlink', kind=tars.SYMLINK, link='old'),
-                check='test -e /app/oldlink && test -e /app/star')
+                check='test -e /app/oldlink && test -e /app/linked')
 
 
 @corpus.written_by('docker commit')
@@ -236,6 +242,26 @@ def estargz_layers(program):
                     *corpus.base_members(tars.go, program)]),
         with_table(corpus.app_members(tars.go)))
     return registry.tarball(image, _estargz), image
+
+
+@corpus.written_by('zstd, of a layer with much repetition')
+def repetitive_zstd_layer(program):
+    base, app = corpus.image(program).layers
+    # Too far apart for gzip to see.
+    again = random.Random(1).randbytes(100_000) * 90
+    filled = tars.archive(tars.go('swapfile', bytes(2 * archives.MIB)),
+                          tars.go('copies', again))
+    image = corpus.of_layers(base, filled, app)
+    return registry.tarball(image, archives.zstd_layer, '.tar.zst'), image
+
+
+@corpus.written_by('docker build, EXPOSE 10000-20000')
+def port_ranges(program):
+    """BuildKit makes a range into its ports; others keep it."""
+    ports = {'%d/udp' % port: {} for port in range(10000, 20001)}
+    image = corpus.image(program, config={'ExposedPorts': {
+        **ports, '5060-5061/udp': {}, '80': {}}})
+    return registry.tarball(image), image
 
 
 @corpus.written_by('docker build, of configs of any age')

@@ -217,6 +217,25 @@ def docker_29_with_referrers(program):
         [_row(image.config, layers)]), image
 
 
+@corpus.written_by('docker save 29 on arm64')
+def docker_29_saved_on_arm(program):
+    """manifest.json has the saver's platform, the index has both."""
+    image = corpus.image(program)
+    other = corpus.of_layers(tars.archive(tars.go('arm', b'other')),
+                             architecture='arm64')
+    layers = [archives.gzip_layer(layer) for layer in image.layers]
+    others = [archives.gzip_layer(layer) for layer in other.layers]
+    ours = corpus.manifest(image.config, layers)
+    theirs = corpus.manifest(other.config, others)
+    nested = corpus.index(_platform(ours, **corpus.AMD64),
+                          _platform(theirs, **corpus.ARM64))
+    index = corpus.index(corpus.described(corpus.INDEX, nested,
+                                          annotations=_NAMED))
+    return _exported(
+        [image.config, other.config, *layers, *others, ours, theirs, nested],
+        index, [_row(other.config, others)]), image
+
+
 @corpus.written_by('docker buildx build --output type=docker')
 def buildx_docker(program):
     """BuildKit exporter/oci/export.go: Docker's media types, one manifest."""
@@ -260,3 +279,52 @@ def buildx_oci_zstd(program):
     'docker buildx build --output type=oci,compression=uncompressed')
 def buildx_oci_plain(program):
     return _buildx_oci(program, bytes, '')
+
+
+@corpus.written_by('docker buildx build --output type=oci,tar=false, packed')
+def buildx_oci_directory(program):
+    """containerd's store locks its index by a file, and has room for what is
+    on its way.
+    """
+    image = corpus.image(program)
+    layers = [archives.gzip_layer(layer) for layer in image.layers]
+    ours = corpus.manifest(image.config, layers)
+    index = corpus.index(corpus.described(corpus.MANIFEST, ours))
+    return tars.archive(
+        tars.gnu('./', kind=tars.DIRECTORY, mode=0o755),
+        tars.gnu('./ingest/', kind=tars.DIRECTORY, mode=0o755),
+        tars.gnu('./blobs/', kind=tars.DIRECTORY, mode=0o755),
+        tars.gnu('./blobs/sha256/', kind=tars.DIRECTORY, mode=0o755),
+        *[tars.gnu('./' + corpus.blob_name(one), one, mode=0o444)
+          for one in (*layers, image.config, ours)],
+        tars.gnu('./oci-layout', corpus.layout_file()),
+        tars.gnu('./index.json', index), tars.gnu('./index.json.lock'),
+        blocking=tars.RECORD), image
+
+
+@corpus.written_by('docker buildx build --platform linux/amd64,linux/amd64/v2')
+def buildx_two_variants(program):
+    image = corpus.image(program)
+    faster = corpus.of_layers(*image.layers, variant='v2')
+    layers = [archives.gzip_layer(layer) for layer in image.layers]
+    ours = corpus.manifest(image.config, layers)
+    theirs = corpus.manifest(faster.config, layers)
+    nested = corpus.index(
+        _platform(ours, **corpus.AMD64),
+        _platform(theirs, **corpus.AMD64, variant='v2'))
+    index = corpus.index(corpus.described(corpus.INDEX, nested))
+    return _exported([image.config, faster.config, *layers, ours, theirs,
+                      nested], index, None), image
+
+
+@corpus.written_by('docker buildx build --platform linux/386')
+def buildx_386(program):
+    """A processor of 64 bits runs it as well."""
+    image = corpus.image(program, architecture='386')
+    layers = [archives.gzip_layer(layer) for layer in image.layers]
+    ours = corpus.manifest(image.config, layers)
+    index = corpus.index(corpus.described(
+        corpus.MANIFEST, ours,
+        platform={'architecture': '386', 'os': 'linux'}))
+    return _exported([image.config, *layers, ours], index,
+                     [_row(image.config, layers)]), image

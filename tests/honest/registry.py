@@ -170,6 +170,24 @@ def apko(program):
         _file('index.json', index)), image
 
 
+@corpus.written_by('apko build --arch amd64,arm64')
+def apko_two_architectures(program):
+    """One row of manifest.json for each."""
+    image, _manifest = _apko(program)
+    other = corpus.of_layers(tars.archive(tars.go('arm', b'other')),
+                             architecture='arm64')
+    parts, rows = [], []
+    for one, machine in ((image, 'amd64'), (other, 'arm64')):
+        layers = [archives.gzip_layer(layer) for layer in one.layers]
+        names = [archives.hexadecimal(layer) + '.tar.gz' for layer in layers]
+        parts += [_file(archives.digest(one.config), one.config),
+                  *[_file(*item) for item in zip(names, layers)]]
+        rows.append({'Config': archives.digest(one.config),
+                     'RepoTags': ['it-runs:1-' + machine], 'Layers': names})
+    return tars.archive(*parts, _file('manifest.json',
+                                      archives.as_json(rows))), image
+
+
 # Jib jib-core image/ImageTarball.java and image/ReproducibleLayerBuilder.java
 
 def _jib_member(name, data=b'', **fields):
@@ -244,3 +262,55 @@ def _signature(subject: bytes, kind: str):
     return [payload, config, manifest], corpus.described(
         corpus.MANIFEST, manifest,
         annotations={'kind': 'dev.cosignproject.cosign/' + kind})
+
+
+@corpus.written_by('cosign save, packed')
+def cosign_save(program):
+    image = corpus.image(program)
+    layers = [archives.gzip_layer(layer) for layer in image.layers]
+    manifest = corpus.manifest(image.config, layers)
+    signed, signature = _signature(manifest, 'sigs')
+    attested, attestation = _signature(manifest, 'atts')
+    row = corpus.described(corpus.MANIFEST, manifest, annotations={
+        'kind': 'dev.cosignproject.cosign/image'})
+    return _cosigned([row, signature, attestation], [
+        *layers, image.config, manifest, *signed, *attested]), image
+
+
+@corpus.written_by('cosign save of an index, packed')
+def cosign_save_index(program):
+    image = corpus.image(program)
+    layers = [archives.gzip_layer(layer) for layer in image.layers]
+    manifest = corpus.manifest(image.config, layers)
+    nested = corpus.index(corpus.described(
+        corpus.MANIFEST, manifest, platform=corpus.AMD64))
+    signed, signature = _signature(nested, 'sigs')
+    row = corpus.described(corpus.INDEX, nested, annotations={
+        'kind': 'dev.cosignproject.cosign/imageIndex'})
+    return _cosigned([row, signature], [
+        *layers, image.config, manifest, nested, *signed]), image
+
+
+@corpus.written_by('cosign attach sbom of syft, packed')
+def cosign_large_sboms(program):
+    """Bills of materials that speak of layers and configs themselves, and
+    by their digests go first.
+    """
+    image = corpus.image(program)
+    layers = [archives.gzip_layer(layer) for layer in image.layers]
+    manifest = corpus.manifest(image.config, layers)
+    rows = [corpus.described(corpus.MANIFEST, manifest, annotations={
+        'kind': 'dev.cosignproject.cosign/image'})]
+    blobs = []
+    for size in (4_190_000, 4_190_000, 7_000):
+        bill = archives.as_json({
+            'schema': {'version': '16.0.0'}, 'artifacts': [
+                {'id': '%d' % len(blobs), 'name': 'x' * size}],
+            'source': {'metadata': {'manifest': 'e30=', 'config': 'e30=',
+                                    'layers': [{'digest': 'sha256:0'}]}}})
+        about = corpus.manifest(b'{}', [bill],
+                                'application/vnd.syft+json')
+        rows.append(corpus.described(corpus.MANIFEST, about))
+        blobs += [bill, about]
+    return _cosigned(rows, [*blobs, b'{}', *layers, image.config,
+                            manifest]), image

@@ -114,6 +114,26 @@ class VersionTest(ClientTestCase):
         self.assertEqual('1.44', fake.client.info().api_version)
         self.assertEqual([], fake.client.list_containers({'a': 'b'}))
 
+    def test_engine_that_returns_as_another_unnoticed(self):
+        """Between two calls: it refuses one, in a dialect it lost."""
+        fake = self.fake()
+        self.assertEqual('1.41', fake.client.info().api_version)
+        fake.engine.api_version = '1.52'
+        fake.engine.min_api_version = '1.44'
+        self.assertRaises(exception.InvalidSpec, fake.client.info)
+        self.assertEqual('1.44', fake.client.info().api_version)
+
+    def test_something_else_that_speaks_http(self):
+        fake = self.fake()
+        for body in (b'', b'<html>', b'{}', b'[]',
+                     b'{"Version": "x", "ApiVersion": 1}',
+                     b'{"Version": "x", "ApiVersion": "none"}'):
+            fake.routes = (('GET', '/version', lambda handler, body=body:
+                            handler.send_chunks('text/html', [body])),)
+            error = self.assertRaises(exception.EngineUnavailable,
+                                      fake.client.connect)
+            self.assertIn(fake.url, str(error))
+
     def test_no_version_to_be_had(self):
         fake = self.fake()
         fake.fail_next('GET', '/version', 400, 'this is no engine')
@@ -128,6 +148,13 @@ class ConnectionTest(ClientTestCase):
         fake = self.fake()
         self.assertEqual(0, fake.connections_made)
         client.DockerClient('unix:///nonexistent/socket')
+
+    def test_url_that_names_no_engine(self):
+        for url in ('tcp://host', 'tcp://host:port', 'tcp://:1', 'tcp://[::1',
+                    'ssh://host:22', '/var/run/docker.sock', ''):
+            error = self.assertRaises(exception.EngineUnavailable,
+                                      client.DockerClient(url).connect)
+            self.assertIn('[docker]host_url', str(error))
 
     def test_one_connection_for_all_containers(self):
         fake = self.fake()
@@ -268,6 +295,38 @@ class OutageTest(ClientTestCase):
         ):
             fake.break_body_next('GET', pattern, b'\x01\0\0\0\0\0\0\x09abc')
             self.assertOutage(fake.url, verb, *arguments)
+
+    def test_answer_that_is_cut_or_garbled(self):
+        """Whatever its length, told or in chunks."""
+        fake = self.fake()
+        container = self.create(fake.client, 'server')
+        for verb, arguments, method, pattern in (
+            (fake.client.info, (), 'GET', '/info'),
+            (fake.client.wait, (container, 5), 'POST', '*/wait'),
+            (fake.client.load, ([b''],), 'POST', '/images/load'),
+            (fake.client.import_image, (b'', 'a:1', ()), 'POST',
+             '/images/create'),
+            (fake.client.commit, (container, {}), 'POST', '/commit'),
+        ):
+            for strike in (
+                lambda: fake.break_body_next(method, pattern, b'{"a": '),
+                lambda: self.answer_next(fake, method, pattern, b'{"a": '),
+                lambda: self.answer_next(fake, method, pattern, b'{"a": 1}',
+                                         length=100),
+            ):
+                strike()
+                self.assertOutage(fake.url, verb, *arguments)
+                fake.routes = ()
+
+    def answer_next(self, fake, method, pattern, body, length=None):
+        """Any body, with a length that need not be its own."""
+        def answer(handler, *_arguments):
+            handler.send_response(200)
+            handler.send_header('Content-Length', str(length or len(body)))
+            handler.end_headers()
+            handler.wfile.write(body)
+            handler.close_connection = True
+        fake.routes = ((method, pattern.replace('*', '.*'), answer),)
 
     def test_death_amid_a_load(self):
         fake = self.fake()

@@ -42,8 +42,13 @@ class HonestTest(test_archive.SoundArchive, testtools.TestCase):
         self.assertEqual(self.kept(image.document), self.kept(config))
 
     def kept(self, config):
-        return {key: config['config'][key] for key in KEPT
-                if config['config'].get(key)}
+        """Labels that only the driver sets are not the image's."""
+        found = {key: config['config'][key] for key in KEPT
+                 if config['config'].get(key)}
+        labels = {name: value
+                  for name, value in found.pop('Labels', {}).items()
+                  if not name.startswith(archives.RULES.reserved_labels)}
+        return {**found, 'Labels': labels}
 
 
 class CorpusTest(testtools.TestCase):

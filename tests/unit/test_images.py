@@ -13,16 +13,15 @@
 """Images from Glance to the engine and back, with the whole driver."""
 
 import concurrent.futures
-import io
-import tarfile
 from unittest import mock
 
-from nova.compute import task_states
 from nova import exception as nova_exception
 from nova import objects
+from nova import utils
 from oslo_utils.fixture import uuidsentinel as uuids
 from oslo_utils import units
 
+from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker import imagestore
 from novadocker.virt.docker import names
 from tests.data import archives as corpus
@@ -83,18 +82,34 @@ class LoadTest(driver_case.DriverCase):
         self.assertEqual(2, len(self.glance.downloads))
 
     def test_glance_breaks_off_always(self):
+        """Another host may have more luck."""
         before = self.state()
         self.glance.interfere = _broken
-        self.assertRaises(imagestore.DownloadError, self.spawn)
+        error = self.assertRaises(imagestore.DownloadError, self.spawn)
+        self.assertNotIsInstance(error, imagestore.DamagedData)
         self.assertEqual(2, len(self.glance.downloads))
         self.assertEqual(before, self.state())
 
     def test_data_that_glance_did_not_record(self):
         """Met again anywhere, so Nova need not try."""
         before = self.state()
-        self.glance.interfere = lambda blocks: iter(())
+        data = self.glance.data(self.image)
+        for delivered, reason in (
+                (b'', 'ends after 0 bytes'),
+                (data[:-512], 'ends after %d bytes' % (len(data) - 512)),
+                (data + bytes(512), 'larger than')):
+            self.glance.interfere = lambda _blocks: iter([delivered])
+            error = self.assertRaises(
+                (nova_exception.BuildAbortException,
+                 nova_exception.ImageUnacceptable), self.spawn)
+            self.assertIn(reason, str(error))
+            self.assertEqual(before, self.state())
+
+    def test_hash_that_glance_recorded_is_of_other_data(self):
+        before = self.state()
+        self.glance.images[self.image]['os_hash_value'] = 'f' * 128
         self.assertRaisesRegex(nova_exception.BuildAbortException,
-                               'another sha512', self.spawn)
+                               'ends after 0 bytes', self.spawn)
         self.assertEqual(2, len(self.glance.downloads))
         self.assertEqual(before, self.state())
 
@@ -148,14 +163,32 @@ class LoadTest(driver_case.DriverCase):
             self.instance(image=image))
 
     def test_image_larger_than_the_flavors_disk(self):
-        instance = self.instance()
-        instance.flavor.root_gb = 1
+        """Where reading it stops its size is not known."""
         before = self.state()
         with mock.patch.object(units, 'Gi', 4):
-            self.assertRaises(
-                (nova_exception.FlavorDiskSmallerThanImage,
-                 nova_exception.ImageUnacceptable), self.spawn, instance)
+            self.assertRaisesRegex(
+                nova_exception.ImageUnacceptable, 'more than 4 bytes',
+                self.spawn)
         self.assertEqual(before, self.state())
+
+    def test_loaded_image_larger_than_the_flavors_disk(self):
+        image = self.glance.add(uuids.large, archives.image(
+            layer=archives.tar({'bin/sh': b'x' * 5000})))
+        self.driver.cache_image(self.context, image)
+        before = self.state()
+        with mock.patch.object(units, 'Gi', 4):
+            self.assertRaisesRegex(
+                nova_exception.FlavorDiskSmallerThanImage,
+                'is 4 bytes, image is 5000', self.spawn,
+                self.instance(image=image))
+        self.assertEqual(before, self.state())
+
+    def test_failed_clean_up_does_not_hide_the_reason(self):
+        """Nova would take the engine's error for the host's, and go on."""
+        self.kernel.fail_next('plug', OSError('injected'))
+        self.fake_engine.fail_next('DELETE', '/images/*', 500)
+        self.assertRaisesRegex(nova_exception.BuildAbortException,
+                               'injected', self.spawn)
 
     def test_failed_spawn_keeps_an_image_that_another_uses(self):
         self.spawn()
@@ -181,6 +214,19 @@ class CacheTest(driver_case.DriverCase):
         self.assertFalse(self.driver.cache_image(self.context, self.image))
         self.spawn()
         self.assertEqual([self.image], self.glance.downloads)
+
+    def test_cached_image_survives_a_boot_that_fails(self):
+        self.driver.cache_image(self.context, self.image)
+        self.kernel.fail_next('plug', OSError('injected'))
+        self.assertRaises(nova_exception.BuildAbortException, self.spawn)
+        self.assertIsNotNone(self._cached())
+
+    def test_image_that_could_not_be_cached(self):
+        before = self.state()
+        self.fake_engine.fail_next('POST', '/images/load', 500, after=True)
+        self.assertRaises(exception.EngineError, self.driver.cache_image,
+                          self.context, self.image)
+        self.assertEqual(before, self.state())
 
     def test_prune(self):
         self.driver.cache_image(self.context, self.image)
@@ -221,116 +267,29 @@ class PropertiesTest(driver_case.DriverCase):
         workload = self.engine.get(names.workload(uuids.server))
         self.assertEqual(command[7:-1], workload.argv[-1])
 
+    def test_long_property_that_glance_has_no_longer(self):
+        """The image itself then says what to run."""
+        instance = self.instance()
+        instance.system_metadata = {
+            'image_os_command_line': 'sleep ' + '1' * 249,
+            'image_docker_user': 'nobody'}
+        self.spawn(instance)
+        workload = self.engine.get(names.workload(uuids.server))
+        self.assertEqual('echo ready; sleep 1000', workload.argv[-1])
+        self.assertEqual('nobody', workload.config['User'])
 
-class SnapshotTest(driver_case.DriverCase):
-    def setUp(self):
-        super().setUp()
-        self.states = []
-        self.glance.create(None, {
-            'id': uuids.snapshot, 'status': 'queued', 'properties': {}})
-
-    def _update(self, task_state, expected_state=None):
-        self.states.append((task_state, expected_state))
-
-    def _snapshot(self, instance=None):
-        self.driver.snapshot(self.context, instance or self.instance(),
-                             uuids.snapshot, self._update)
-
-    def test_snapshot_boots_again(self):
-        self.spawn()
-        before = self.state()
-        self._snapshot()
-        self.assertEqual(before, self.state())
+    def test_nova_counts_bytes(self):
+        command = 'echo %s' % ('\N{EURO SIGN}' * 100)
+        self.glance.images[self.image]['properties'] = {
+            'docker_user': 'root', 'os_command_line': command + '; sleep 9'}
+        instance = self.instance()
+        instance.system_metadata = utils.get_system_metadata_from_image(
+            self.glance.show(None, self.image))
+        self.assertEqual(254, len(instance.system_metadata[
+            'image_os_command_line'].encode()))
         self.assertEqual(
-            [(task_states.IMAGE_PENDING_UPLOAD, None),
-             (task_states.IMAGE_UPLOADING,
-              task_states.IMAGE_PENDING_UPLOAD)], self.states)
-        record = self.glance.show(None, uuids.snapshot)
-        self.assertEqual('docker', record['container_format'])
-        self.assertEqual('raw', record['disk_format'])
-        again = self.glance.add(uuids.again,
-                                self.glance.data(uuids.snapshot))
-        self.spawn(self.instance(uuids.second, again))
-
-    def test_running_server_is_frozen_meanwhile(self):
-        self.spawn()
-        self._snapshot()
-        self.assertEqual(['1'], self._commit()['pause'])
-
-    def test_paused_and_stopped_servers(self):
-        instance = self.spawn()
-        for change in (self.driver.pause, self.driver.power_off):
-            change(instance)
-            state = self.driver.get_info(instance, use_cache=False).state
-            self._snapshot()
-            self.assertEqual(['0'], self._commit()['pause'])
-            self.assertEqual(state, self.driver.get_info(
-                instance, use_cache=False).state)
-
-    def _commit(self):
-        positions = [position for position, (_method, path)
-                     in enumerate(self.fake_engine.calls)
-                     if path == '/commit']
-        return self.fake_engine.queries[positions[-1]]
-
-    def test_archive_holds_one_image_under_our_name(self):
-        self.spawn()
-        self._snapshot()
-        with tarfile.open(fileobj=io.BytesIO(
-                self.glance.data(uuids.snapshot))) as archive:
-            manifest = archive.extractfile('manifest.json').read().decode()
-            config = archive.extractfile('config.json').read().decode()
-        self.assertIn('nova-snapshot:%s' % uuids.snapshot, manifest)
-        self.assertNotIn(uuids.server, manifest + config)
-        self.assertNotIn(names.LABEL_PREFIX, config)
-
-    def test_layers_grow_by_one_a_generation(self):
-        image, counts = self.image, []
-        for generation in range(3):
-            uuid = getattr(uuids, 'server%d' % generation)
-            self.spawn(self.instance(uuid, image), network_info=[])
-            self._snapshot(self.instance(uuid, image))
-            data = self.glance.data(uuids.snapshot)
-            image = self.glance.add(getattr(uuids, 'image%d' % generation),
-                                    data)
-            with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-                counts.append(len(archive.getnames()))
-        self.assertEqual([counts[0], counts[0] + 1, counts[0] + 2], counts)
-
-    def test_failed_upload_leaves_nothing(self):
-        self.spawn()
-        before = self.state()
-        with mock.patch.object(self.glance, 'update',
-                               side_effect=IOError('Glance is full')):
-            self.assertRaises(IOError, self._snapshot)
-        self.assertEqual(before, self.state())
-
-    def test_deleted_meanwhile(self):
-        """Nova's own refusal passes unchanged."""
-        self.spawn()
-        before = self.state()
-        with mock.patch.object(
-                self, '_update',
-                side_effect=nova_exception.UnexpectedDeletingTaskStateError(
-                    instance_uuid='x', expected={}, actual={})):
-            self.assertRaises(
-                nova_exception.UnexpectedDeletingTaskStateError,
-                self._snapshot)
-        self.assertEqual(before, self.state())
-
-    def test_no_container(self):
-        self.assertRaises(nova_exception.InstanceNotRunning, self._snapshot)
-
-    def test_leftover_of_a_killed_process(self):
-        self.spawn()
-        before = self.state()
-        workload = self.client.get_container(names.workload(uuids.server))
-        self.client.commit(workload.id, {
-            names.LABEL_ROLE: 'snapshot',
-            names.LABEL_HOST: driver_case.HOST})
-        self.assertNotEqual(before, self.state())
-        self.driver.init_host(driver_case.HOST)
-        self.assertEqual(before, self.state())
+            command + '; sleep 9', self.driver._images.properties(
+                self.context, instance)['os_command_line'])
 
 
 class TrustedCertsTest(driver_case.DriverCase):

@@ -46,21 +46,39 @@ class DataTest(base.TestCase):
 
     def test_image_that_glance_never_hashed(self):
         self.assertEqual(DATA, self._read({'id': uuids.image}))
+        self.api.download.return_value = iter([DATA])
+        self.assertEqual(DATA, self._read(
+            {'id': uuids.image, 'size': len(DATA)}))
+
+    def test_image_of_which_there_is_an_md5_only(self):
+        image = {'id': uuids.image, 'os_hash_algo': None,
+                 'checksum': hashlib.md5(DATA).hexdigest()}
+        self.assertEqual(DATA, self._read(image))
+        self.api.download.return_value = iter([DATA, b'more'])
+        self.assertRaisesRegex(imagestore.DamagedData, 'another md5',
+                               self._read, image)
 
     def test_other_data_than_recorded(self):
         self.assertRaisesRegex(
-            imagestore.DownloadError, 'another sha256', self._read,
+            imagestore.DamagedData, 'another sha256', self._read,
             record(b'other'))
 
     def test_data_that_breaks_off(self):
         self.api.download.return_value = iter([DATA[:70000]])
-        self.assertRaises(imagestore.DownloadError, self._read)
+        self.assertRaises(imagestore.DamagedData, self._read)
+
+    def test_less_data_than_recorded(self):
+        self.api.download.return_value = iter([DATA[:70000]])
+        self.assertRaisesRegex(
+            imagestore.DamagedData, 'after 70000 bytes, of 200000',
+            self._read, {'id': uuids.image, 'size': len(DATA)})
 
     def test_every_failure_of_glance_is_a_download_error(self):
         for error in (IOError('reset'), nova_exception.GlanceConnectionFailed(
                 server='x', reason='y')):
             self.api.download.side_effect = error
-            self.assertRaises(imagestore.DownloadError, self._read)
+            raised = self.assertRaises(imagestore.DownloadError, self._read)
+            self.assertNotIsInstance(raised, imagestore.DamagedData)
 
     def test_failures_that_would_come_again(self):
         for error in (nova_exception.ImageNotFound(image_id='x'),
@@ -84,6 +102,33 @@ class DataTest(base.TestCase):
         with open(os.path.join(directory, uuids.image), 'wb') as archive:
             archive.write(b'planted')
         self.assertRaises(imagestore.DownloadError, self._read)
+
+    def test_shared_file_when_a_signature_is_demanded(self):
+        """Nova verifies only what it downloads."""
+        directory = self.useFixture(fixtures.TempDir()).path
+        self.flags(shared_directory=directory, group='docker')
+        self.flags(verify_glance_signatures=True, group='glance')
+        with open(os.path.join(directory, uuids.image), 'wb') as archive:
+            archive.write(DATA)
+        self.api.download.side_effect = self._write(
+            cryptography.exceptions.InvalidSignature())
+        self.assertRaisesRegex(
+            nova_exception.ImageUnacceptable, 'signature', self._read)
+
+    def test_glanceclient_does_not_hash_as_well(self):
+        client = mock.MagicMock()
+        client.images.data.return_value.wrapped = [DATA]
+        client.images.data.return_value.__iter__.side_effect = (
+            lambda: iter([DATA]))
+        with mock.patch('nova.image.glance._glanceclient_from_endpoint',
+                        return_value=client):
+            self.flags(api_servers=['http://glance'], group='glance')
+            self.store = imagestore.ImageStore()
+            self.assertEqual(DATA, self._read())
+            client.images.data.assert_called_once_with(
+                uuids.image, do_checksum=False)
+            self.assertRaises(imagestore.DamagedData, self._read,
+                              record(b'other'))
 
     def _write(self, error=None):
         def download(_context, _image_id, data, trusted_certs):

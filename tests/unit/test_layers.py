@@ -71,6 +71,8 @@ ROWS = (
      'novadocker.virt.docker.metadataops',
      'novadocker.virt.docker.networkops',
      'novadocker.virt.docker.sandboxops'),
+    ('novadocker.virt.docker.disksize',
+     'novadocker.virt.docker.imageproperties'),
     ('novadocker.virt.docker.buildfaults', 'novadocker.virt.docker.imageops',
      'novadocker.virt.docker.snapshotops'),
     ('novadocker.virt.docker.containerops',),

@@ -148,7 +148,7 @@ class FilesTest(_Privileged):
         return os.path.join(self.directory, name)
 
     def read(self, name):
-        with open(self.path(name)) as source:
+        with open(self.path(name), encoding='utf-8') as source:
             return source.read()
 
     def write(self, servers=(), domains=(), hosts=None):
@@ -158,13 +158,15 @@ class FilesTest(_Privileged):
 
     def test_content(self):
         self.write(['10.0.0.2', '2001:db8::2'], ['example.org'],
-                   {'10.0.0.5': ['web.example.org', 'web']})
+                   {'10.0.0.5': ['web.example.org', 'web'],
+                    '10.0.0.6': ['gr\u00fc\u00df']})
         self.assertEqual('nameserver 10.0.0.2\nnameserver 2001:db8::2\n'
                          'search example.org\n', self.read('resolv.conf'))
         lines = self.read('hosts').splitlines()
         self.assertEqual(['127.0.0.1\tlocalhost',
-                          '10.0.0.5\tweb.example.org web'],
-                         [lines[0], lines[-1]])
+                          '10.0.0.5\tweb.example.org web',
+                          '10.0.0.6\tgr\u00fc\u00df'],
+                         [lines[0], *lines[-2:]])
 
     def test_nothing_is_left_of_a_longer_file(self):
         self.write()

@@ -10,6 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+from unittest import mock
+
 from nova import exception as nova_exception
 from novadocker.virt.docker import rollback
 from tests import base
@@ -64,3 +66,36 @@ class EachStepTest(base.TestCase):
         with rollback.each_step(None) as step:
             step('only', done.append, 1)
         self.assertEqual([1], done)
+
+
+class AlwaysUndoTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.done = []
+
+    def test_success_is_undone_too(self):
+        with rollback.always_undo(None, 'only', self.done.append, 1):
+            self.assertEqual([], self.done)
+        self.assertEqual([1], self.done)
+
+    def test_failure_is_undone_and_leaves_unchanged(self):
+        def work():
+            with rollback.always_undo(None, 'only', self.done.append, 1):
+                raise ValueError('the cause')
+
+        self.assertRaisesRegex(ValueError, 'the cause', work)
+        self.assertEqual([1], self.done)
+
+    def test_failing_undo_does_not_hide_the_error(self):
+        def work():
+            with rollback.always_undo(None, 'only', {}.pop, 'missing'):
+                raise ValueError('the cause')
+
+        self.assertRaisesRegex(ValueError, 'the cause', work)
+
+    def test_failing_undo_does_not_spoil_success(self):
+        with mock.patch.object(rollback.LOG, 'warning') as warning:
+            with rollback.always_undo(None, 'only', {}.pop, 'missing'):
+                self.done.append('block')
+        self.assertEqual(['block'], self.done)
+        self.assertIn('only', warning.call_args.args)

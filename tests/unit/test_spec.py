@@ -178,6 +178,8 @@ class SandboxTest(base.TestCase):
         for name, expected in (('a' * 80, 'a' * 64),
                                ('web.%s' % ('d' * 60), 'web.' + 'd' * 60),
                                ('web.%s' % ('d' * 80), 'web'),
+                               ('\u00fc' * 80, '\u00fc' * 32),
+                               ('a' + '\u00fc' * 80, 'a' + '\u00fc' * 31),
                                (None, None)):
             self.assertEqual(expected, spec.sandbox(
                 instance(hostname=name), 'host-1', 'sandbox:1').hostname)

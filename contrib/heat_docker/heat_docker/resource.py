@@ -49,6 +49,9 @@ _LOG_LINES = 100_000
 _QUOTED_BYTES = 2000
 _QUOTED_LINES = 20
 
+# Key of resource data: the engine that has the container. Which of them the
+# operator names first may change meanwhile.
+_ENDPOINT = 'endpoint'
 # Key of resource data: the container was not to stay, and has ended well.
 _JOB_DONE = 'job_done'
 # Key of resource data: the name of a container that makes room for another.
@@ -107,6 +110,7 @@ class DockerContainer(resource.Resource):
 
     def handle_create(self) -> _Creation:
         _policy().check(self.properties)
+        self.data_set(_ENDPOINT, self._wanted_endpoint())
         creation = _Creation(self._watch())
         image = self.properties[props.IMAGE]
         if self._must_pull(image):
@@ -286,6 +290,7 @@ class DockerContainer(resource.Resource):
                 wanted['resource_id'] = self._own(
                     engine, wanted['resource_id'])
         super().handle_adopt(wanted)
+        self.data_set(_ENDPOINT, self._wanted_endpoint())
 
     def _show_resource(self) -> dict[str, Any]:
         with self._engine() as engine:
@@ -360,9 +365,13 @@ class DockerContainer(resource.Resource):
 
     def _engine(self) -> client.Engine:
         """:raises: Refused"""
-        return client.Engine(
-            _policy().endpoint(self.properties[props.DOCKER_ENDPOINT]),
-            conf.options())
+        known: str | None = self.data().get(_ENDPOINT)
+        url = _policy().endpoint(known) if known else self._wanted_endpoint()
+        return client.Engine(url, conf.options())
+
+    def _wanted_endpoint(self) -> str:
+        """:raises: Refused"""
+        return _policy().endpoint(self.properties[props.DOCKER_ENDPOINT])
 
     def _watch(self) -> watch.Watch:
         return watch.Watch(self.properties,

@@ -69,7 +69,7 @@ class DockerDriver(driver.ComputeDriver):
     def init_host(self, host):
         self._host.connect(host)
         self._host.measure(self._sandboxes.ensure_image())
-        self._snapshots.remove_leftovers()
+        self._snapshots.finish_interrupted()
         self._networks.prepare_host()
 
     def cleanup_host(self, host):

@@ -20,31 +20,36 @@ id and checksum. Names inside an archive never matter.
 
 import collections
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
 import dataclasses
 import threading
+import typing
 
 from oslo_log import log as logging
 from oslo_utils import timeutils
 from oslo_utils import units
 import tenacity
 
+from nova import context as nova_context
 from nova import exception as nova_exception
+from nova import objects
 from novadocker import archive
 from novadocker import conf
+from novadocker.virt.docker.engine import client as docker_client
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
 from novadocker.virt.docker.engine import turns
+from novadocker.virt.docker import hostops
+from novadocker.virt.docker import imageproperties
 from novadocker.virt.docker import imagestore
 from novadocker.virt.docker import names
+from novadocker.virt.docker import rollback
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
-
-# Nova cuts image properties to this length in system_metadata.
-_PROPERTY_LENGTH = 255
-_PROPERTY_PREFIX = 'image_'
 
 
 class ImageOps:
@@ -53,7 +58,8 @@ class ImageOps:
     :param store: ImageStore
     """
 
-    def __init__(self, client, host, store):
+    def __init__(self, client: docker_client.DockerClient,
+                 host: hostops.HostOps, store: imagestore.ImageStore):
         self._client = client
         self._host = host
         self._store = store
@@ -64,7 +70,9 @@ class ImageOps:
         self._unused_since: dict[str, float] = {}
 
     @contextlib.contextmanager
-    def held(self, context, instance, image_meta):
+    def held(self, context: nova_context.RequestContext,
+             instance: 'objects.Instance',
+             image_meta: 'objects.ImageMeta') -> Iterator[model.Image]:
         """Yield the server's image, loaded if need be, and keep it meanwhile.
 
         If the block fails, an image that was loaded for it is removed again,
@@ -81,30 +89,23 @@ class ImageOps:
             _check_fits(instance, image)
             yield image
 
-    def properties(self, context, instance) -> dict[str, str]:
-        """Properties of the image that the server was made from.
+    def properties(self, context: nova_context.RequestContext,
+                   instance: 'objects.Instance') -> dict[str, str]:
+        """Properties of the image that the server is made from, whole."""
+        return imageproperties.of_server(self._store, context, instance)
 
-        They come from the instance, which keeps them cut to 255 characters;
-        Glance is asked only for those that were cut.
-        """
-        kept = {key[len(_PROPERTY_PREFIX):]: value
-                for key, value in instance.system_metadata.items()
-                if key.startswith(_PROPERTY_PREFIX) and value}
-        if all(len(value) < _PROPERTY_LENGTH for value in kept.values()):
-            return kept
-        image = self._store.get(context, instance.image_ref)
-        return kept | image['properties']
-
-    def cache(self, context, image_id: str) -> bool:
+    def cache(self, context: nova_context.RequestContext,
+              image_id: str) -> bool:
         """Load an image ahead of need; False if it was there already."""
         image = self._store.get(context, image_id)
         tag = names.image_tag(image_id, image.get('checksum'))
         if self._client.find_image(tag):
             return False
-        self._ensure(context, tag, image_id)
+        with self._holding(tag):
+            self._ensure(context, tag, image_id)
         return True
 
-    def prune(self, instances) -> None:
+    def prune(self, instances: 'Iterable[objects.Instance]') -> None:
         """Remove images of ours that no server has used for long.
 
         How long is Nova's ``[image_cache]
@@ -136,21 +137,18 @@ class ImageOps:
             self._try_to_remove(image_id)
 
     @contextlib.contextmanager
-    def _holding(self, tag: str):
-        with self._lock:
-            self._holders[tag] += 1
-        proved = False
-        try:
+    def _holding(self, tag: str) -> Iterator[None]:
+        """Keep what is loaded meanwhile; for good if the block succeeds."""
+        with rollback.always_undo(None, 'release image', self._release, tag):
+            with self._lock:
+                self._holders[tag] += 1
             yield
-            proved = True
-        finally:
-            self._release(tag, proved)
+            with self._lock:
+                self._unproved.discard(tag)
 
-    def _release(self, tag: str, proved: bool) -> None:
+    def _release(self, tag: str) -> None:
         with self._lock:
             self._holders[tag] -= 1
-            if proved:
-                self._unproved.discard(tag)
             orphaned = tag in self._unproved and not self._holders[tag]
         if orphaned:
             self._remove_if_unused(tag)
@@ -172,7 +170,9 @@ class ImageOps:
         except exception.Conflict:
             LOG.debug('Image %s is used by a container', image)
 
-    def _ensure(self, context, tag: str, image_id: str, trusted_certs=None,
+    def _ensure(self, context: nova_context.RequestContext, tag: str,
+                image_id: str,
+                trusted_certs: 'objects.TrustedCerts | None' = None,
                 max_unpacked_bytes: int = 0) -> model.Image:
         """One load per image, however many servers ask for it at once.
 
@@ -188,7 +188,8 @@ class ImageOps:
                 image = self._client.get_image(tag)
             return image
 
-    def _load(self, context, tag, image_id, *how) -> None:
+    def _load(self, context: nova_context.RequestContext, tag: str,
+              image_id: str, *how: typing.Any) -> None:
         watch = timeutils.StopWatch()
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(imagestore.DownloadError),
@@ -198,8 +199,9 @@ class ImageOps:
             attempts(self._stream, context, tag, image_id, *how)
         LOG.info('Loaded image %s in %.1f s', image_id, watch.elapsed())
 
-    def _stream(self, context, tag, image_id, trusted_certs,
-                max_unpacked_bytes) -> None:
+    def _stream(self, context: nova_context.RequestContext, tag: str,
+                image_id: str, trusted_certs: 'objects.TrustedCerts | None',
+                max_unpacked_bytes: int) -> None:
         image = self._store.get(context, image_id)
         limits = _limits(image, max_unpacked_bytes)
 
@@ -215,14 +217,15 @@ class ImageOps:
                 image_id=image_id, reason=str(err)) from err
 
 
-def _check_fits(instance, image: model.Image) -> None:
+def _check_fits(instance: 'objects.Instance', image: model.Image) -> None:
     root_bytes = instance.flavor.root_gb * units.Gi
     if root_bytes and image.size_bytes > root_bytes:
         raise nova_exception.FlavorDiskSmallerThanImage(
             flavor_size=root_bytes, image_size=image.size_bytes)
 
 
-def _limits(image: dict, max_unpacked_bytes: int) -> archive.Limits:
+def _limits(image: Mapping[str, typing.Any],
+            max_unpacked_bytes: int) -> archive.Limits:
     limits = archive.Limits(max_archive_bytes=image.get('size') or None)
     if max_unpacked_bytes:
         limits = dataclasses.replace(

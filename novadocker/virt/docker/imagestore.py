@@ -12,14 +12,18 @@
 
 """The only door to Glance: image records, verified downloads, uploads."""
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import functools
 import itertools
 import os
+import typing
 
 import cryptography.exceptions
 from cursive import exception as cursive_exception
+from nova import context as nova_context
 from nova import exception as nova_exception
 from nova.image import glance
 from nova import objects
@@ -44,26 +48,36 @@ _FINAL = (nova_exception.ImageNotFound, nova_exception.ImageUnacceptable,
 
 
 class DownloadError(nova_exception.NovaException):
-    """Glance broke off, or delivered other data; another try may succeed."""
+    """Glance broke off; another try, or another host, may succeed."""
 
     msg_fmt = _("Glance did not deliver image %(image_id)s: %(reason)s")
 
 
 class DamagedData(DownloadError):
-    """The data is not what Glance recorded, however it was delivered."""
+    """The data is not what Glance recorded, however it was delivered.
+
+    Another try may succeed. When several did not, every host would find it
+    so.
+    """
 
 
 class ImageStore:
-    """:param api: Nova's API of Glance"""
+    """:param api: in place of Nova's API of Glance"""
 
-    def __init__(self, api=None):
+    def __init__(self, api: typing.Any = None):
         self._api = api or glance.API()
+        self._downloads = api or glance.GlanceImageServiceV2(_Unhashed())
 
-    def get(self, context, image_id: str) -> dict:
+    def get(self, context: nova_context.RequestContext,
+            image_id: str) -> dict[str, typing.Any]:
         """An image's record, as ``nova.image.glance.API.get`` has it."""
-        return self._api.get(context, image_id)
+        record: dict[str, typing.Any] = self._api.get(context, image_id)
+        return record
 
-    def data(self, context, image: dict, trusted_certs) -> Iterator[bytes]:
+    def data(self, context: nova_context.RequestContext,
+             image: Mapping[str, typing.Any],
+             trusted_certs: 'objects.TrustedCerts | None',
+             ) -> Iterator[bytes]:
         """An image's data, in blocks.
 
         Its hash, and its signature where one is demanded, are known to be
@@ -72,14 +86,18 @@ class ImageStore:
         :param image: the record
         :param trusted_certs: ids of certificates that the user trusts, as
             TrustedCerts; None for Nova's defaults
-        :raises: DownloadError, which may not happen again; ImageUnacceptable
-            and Nova's other exceptions, which would
+        :raises: DownloadError and DamagedData, which may not happen
+            again; ImageUnacceptable and Nova's other exceptions, which would
         """
-        source = _shared_file(image['id']) or self._download(
-            context, image['id'], trusted_certs)
-        return _hashed(source, image)
+        demands_signature = _demands_signature(trusted_certs)
+        source = _shared_file(image['id'], demands_signature)
+        return _compared(source or self._download(
+            context, image['id'],
+            self._verified if demands_signature else self._plain,
+            trusted_certs), image)
 
-    def upload(self, context, image_id: str, record: dict,
+    def upload(self, context: nova_context.RequestContext, image_id: str,
+               record: Mapping[str, typing.Any],
                data: Iterable[bytes]) -> None:
         """Complete the record of a new image, and give it its data.
 
@@ -92,9 +110,12 @@ class ImageStore:
             context, image_id, record, purge_props=False,
             data=_Reader(itertools.chain([first], blocks)))
 
-    def _download(self, context, image_id, trusted_certs) -> Iterator[bytes]:
+    def _download(self, context: nova_context.RequestContext, image_id: str,
+                  blocks: Callable[..., Iterable[bytes]],
+                  trusted_certs: 'objects.TrustedCerts | None',
+                  ) -> Iterator[bytes]:
         try:
-            yield from self._blocks(context, image_id, trusted_certs)
+            yield from blocks(context, image_id, trusted_certs)
         except _FINAL:
             raise
         except cryptography.exceptions.InvalidSignature as err:
@@ -105,12 +126,34 @@ class ImageStore:
             raise DownloadError(
                 image_id=image_id, reason=err) from err
 
-    def _blocks(self, context, image_id, trusted_certs) -> Iterator[bytes]:
-        if not _demands_signature(trusted_certs):
-            return self._api.download(context, image_id)
+    def _plain(self, context: nova_context.RequestContext, image_id: str,
+               _trusted_certs: object) -> Iterable[bytes]:
+        blocks: Iterable[bytes] = self._downloads.download(context, image_id)
+        return blocks
+
+    def _verified(self, context: nova_context.RequestContext, image_id: str,
+                  trusted_certs: 'objects.TrustedCerts | None',
+                  ) -> Iterable[bytes]:
         certs = trusted_certs and objects.TrustedCerts(ids=trusted_certs.ids)
-        return pipe.written_by(lambda target: self._api.download(
+        return pipe.written_by(lambda target: self._downloads.download(
             context, image_id, data=target, trusted_certs=certs))
+
+
+class _Unhashed(glance.GlanceClientWrapper):
+    """Nova's calls of glanceclient, less its check of what it downloads.
+
+    It hashes block by block before it hands on each; here that is done
+    beside the stream, once.
+    """
+
+    def call(self, context: nova_context.RequestContext, version: int,
+             method: str, controller: str | None = None,
+             args: Iterable[object] | None = None,
+             kwargs: Mapping[str, object] | None = None) -> typing.Any:
+        if method == 'data':
+            kwargs = {**(kwargs or {}), 'do_checksum': False}
+        return super().call(context, version, method, controller, args,
+                            kwargs)
 
 
 class _Reader:
@@ -133,19 +176,28 @@ class _Reader:
         return block
 
 
-def _demands_signature(trusted_certs) -> bool:
+def _demands_signature(
+        trusted_certs: 'objects.TrustedCerts | None') -> bool:
     """As ``nova.image.glance`` decides it."""
     return bool(trusted_certs or CONF.glance.verify_glance_signatures or (
         CONF.glance.enable_certificate_validation and
         CONF.glance.default_trusted_certificate_ids))
 
 
-def _shared_file(image_id: str) -> Iterator[bytes] | None:
-    """The archive that an operator put in place of the download, if any."""
+def _shared_file(image_id: str,
+                 demands_signature: bool) -> Iterator[bytes] | None:
+    """The archive that an operator put in place of the download, if any.
+
+    Nova verifies signatures only of what it downloads itself.
+    """
     if not CONF.docker.shared_directory:
         return None
     path = os.path.join(CONF.docker.shared_directory, image_id)
     if not os.path.isfile(path):
+        return None
+    if demands_signature:
+        LOG.info('Not taking image %s from %s, as its signature is to be '
+                 'verified', image_id, path)
         return None
     LOG.info('Taking image %s from %s', image_id, path)
     return _file_blocks(path)
@@ -156,14 +208,35 @@ def _file_blocks(path: str) -> Iterator[bytes]:
         yield from iter(functools.partial(archive.read, _BLOCK_BYTES), b'')
 
 
-def _hashed(blocks: Iterable[bytes], image: dict) -> Iterator[bytes]:
-    """The blocks; an error after the last if Glance recorded others."""
-    algorithm = image.get('os_hash_algo')
+def _compared(blocks: Iterable[bytes],
+              image: Mapping[str, typing.Any]) -> Iterator[bytes]:
+    """The blocks; an error after the last if Glance recorded others.
+
+    A length is compared only where the image is shorter: of a longer one
+    the sanitiser takes no more than Glance recorded.
+    """
+    algorithm, recorded = _recorded_hash(image)
     taken = digests.Digest(algorithm) if algorithm else None
+    length = 0
     for block in blocks:
+        length += len(block)
         if taken:
             taken.update(block)
         yield block
-    if taken and taken.hexdigest() != image['os_hash_value']:
+    if length < (image.get('size') or 0):
         raise DamagedData(image_id=image['id'], reason=_(
-            'the data has another %s than Glance recorded') % algorithm)
+            'the data ends after %(length)d bytes, of %(size)d that it '
+            'recorded') % {'length': length, 'size': image['size']})
+    if taken and taken.hexdigest() != recorded:
+        raise DamagedData(image_id=image['id'], reason=_(
+            'the data has another %s than it recorded') % algorithm)
+
+
+def _recorded_hash(
+        image: Mapping[str, typing.Any]) -> tuple[str | None, str | None]:
+    """Algorithm and digest; images of before 2018 have an MD5 only."""
+    if image.get('os_hash_algo'):
+        return image['os_hash_algo'], image['os_hash_value']
+    if image.get('checksum'):
+        return 'md5', image['checksum']
+    return None, None

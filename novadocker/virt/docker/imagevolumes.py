@@ -39,7 +39,8 @@ def ensure(client: engine_client.DockerClient, container: str,
     :raises: EngineError for a path below a file
     """
     for path in jsonutils.loads(image.labels.get(names.LABEL_VOLUMES, '[]')):
-        _ensure(client, container, posixpath.normpath('/' + path))
+        _ensure(client, container,
+                posixpath.normpath('/' + path.lstrip('/')))
 
 
 def _ensure(client: engine_client.DockerClient, container: str,

@@ -215,14 +215,16 @@ class NetworkOps:
     def _plug(self, instance: 'objects.Instance', vif: network_model.VIF,
               interface: netconfig.Interface, present: '_Present') -> None:
         port = present.ports.get(vif['id'])
+        is_kept = present.has(interface) and (
+            port is None or port.name == switch.port_name(vif))
         with _plug_errors(vif['id']), rollback.Rollback(instance) as undo:
-            if not present.has(interface):
+            if not is_kept:
                 undo.push('unplug port %s' % vif['id'],
                           self._unplug, instance, vif)
                 if port:
                     # In userspace the switch goes on to use the device that
                     # is gone, even when another of its name is made.
-                    self._unplug(instance, vif)
+                    self._unplug(instance, switch.as_vif(port))
             is_new = _build(interface, present.namespace)
             if is_new or port is None or not switch.connects(port, vif):
                 self._connect(instance, vif, present)

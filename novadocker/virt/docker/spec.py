@@ -65,7 +65,7 @@ _SANDBOX_MEMORY_BYTES = 64 * units.Mi
 _SANDBOX_PIDS_LIMIT = 64
 
 # HOST_NAME_MAX of Linux.
-_HOSTNAME_LENGTH = 64
+_HOSTNAME_BYTES = 64
 
 
 def sandbox(instance: 'objects.Instance', host: str,
@@ -145,9 +145,10 @@ def _hostname(name: str | None) -> str | None:
 
     The engine chooses one for a server that has none in Nova's database.
     """
-    if not name or len(name) <= _HOSTNAME_LENGTH:
+    if not name or len(name.encode()) <= _HOSTNAME_BYTES:
         return name
-    return name.partition('.')[0][:_HOSTNAME_LENGTH]
+    short = name.partition('.')[0].encode()[:_HOSTNAME_BYTES]
+    return short.decode(errors='ignore')
 
 
 def refuse_unsupported(instance: 'objects.Instance',

@@ -37,8 +37,12 @@ CONF = conf.CONF
 # A port that no network ever has.
 _NO_PORT = '00000000-0000-0000-0000-000000000000'
 
+_PORT_ID = 'iface-id'
+
 # Between a Linux bridge and the switch, at the switch's end.
 _HYBRID_PREFIX = 'qvo'
+# Between a bridge of the port's own, [os_vif_ovs] per_port_bridge, and br-int.
+_PATCH_PREFIX = 'ibp'
 
 
 class DatabaseError(Exception):
@@ -115,14 +119,15 @@ class Switch:
                 'Interface',
                 ('external_ids', '=', {'vm-uuid': instance.uuid}),
                 columns=['name', 'external_ids']).execute(check_error=True)
-            return [self._port(row) for row in rows or ()]
+            return [self._port(row) for row in rows or ()
+                    if _PORT_ID in row['external_ids']]
 
     def _port(self, row: dict[str, Any]) -> Port:
         return Port(
             row['name'],
             self._database.ovsdb.iface_to_br(row['name']).execute(
                 check_error=True),
-            row['external_ids'].get('iface-id', ''),
+            row['external_ids'][_PORT_ID],
             row['external_ids'].get('attached-mac', ''))
 
 
@@ -135,6 +140,15 @@ def as_vif(port: Port) -> network_model.VIF:
         type=network_model.VIF_TYPE_OVS,
         devname=('tap' + port.port_id)[:network_model.NIC_NAME_LEN],
         details={network_model.VIF_DETAILS_OVS_HYBRID_PLUG: hybrid})
+
+
+def port_name(vif: network_model.VIF) -> str:
+    """The port's name on the switch, as os-vif chooses it."""
+    if vif.is_hybrid_plug_enabled():
+        return str(_HYBRID_PREFIX + vif['id'])[:network_model.NIC_NAME_LEN]
+    if CONF.os_vif_ovs.per_port_bridge:
+        return _PATCH_PREFIX + str(vif['id'])
+    return str(vif['devname'])
 
 
 def connects(port: Port, vif: network_model.VIF) -> bool:

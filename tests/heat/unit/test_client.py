@@ -64,8 +64,11 @@ class ConnectionTest(testtools.TestCase):
 
     def test_engine_that_hangs(self):
         fake = self.useFixture(engine_heat.FakeEngine())
-        self.options.set(api_timeout=1)
+        self.options.set(api_timeout=77)
         with self.engine(fake.url) as engine:
+            self.assertEqual(77, engine._api.timeout)
+            # Not before: also a connection takes its time on a busy machine.
+            engine._api.timeout = 0.5
             fake.hang_next('GET', '/containers/*/json')
             self.assertRaises(exception.EngineUnavailable, engine.inspect,
                               'any')

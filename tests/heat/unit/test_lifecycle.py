@@ -15,6 +15,7 @@
 import json
 
 from heat_docker import exception
+from tests.fakes import engine_heat
 from tests.heat import stacks
 from tests.heat.unit import containers
 
@@ -217,6 +218,48 @@ class DeleteTest(containers.TestCase):
         self.assertState('DELETE_FAILED', stack)
         self.assertIn('disk', stack.status_reason)
         self.assertDeleted(stack)
+
+
+class EndpointTest(containers.TestCase):
+    """The operator names another engine first."""
+
+    def setUp(self):
+        super().setUp()
+        self.other = self.useFixture(engine_heat.FakeEngine())
+
+    def test_containers_are_looked_for_where_they_were_made(self):
+        stack, web = self.create()
+        self.stacks.options.set(endpoints=[self.other.url, self.fake.url])
+        stack = self.stacks.load(stack)
+        stack.check()
+        self.assertState('CHECK_COMPLETE', stack)
+        stack.delete()
+        self.assertState('DELETE_COMPLETE', stack)
+        self.assertEqual({}, self.engine.containers)
+        self.assertEqual([], self.other.calls)
+
+    def test_engine_that_is_not_named_any_more(self):
+        stack, web = self.create()
+        self.stacks.options.set(endpoints=[self.other.url])
+        stack = self.stacks.load(stack)
+        stack.delete()
+        self.assertState('DELETE_FAILED', stack)
+        self.assertIn('the engine ' + self.fake.url, stack.status_reason)
+        self.assertIn(web.resource_id, self.engine.containers)
+
+    def test_adopted_container_is_the_engines_that_has_it(self):
+        stack, web = self.create(name='web')
+        data = stack.prepare_abandon()
+        stack.delete(abandon=True)
+        data['resources']['web']['resource_data']['endpoint'] = self.other.url
+        self.stacks.options.set(endpoints=[self.fake.url, self.other.url])
+        stack = self.stacks.parse(
+            json.dumps(data['template']), adopt_stack_data=data)
+        stack.store()
+        stack.adopt()
+        self.assertState('ADOPT_COMPLETE', stack)
+        stack.delete()
+        self.assertEqual({}, self.engine.containers)
 
 
 class AdoptTest(containers.TestCase):

@@ -22,8 +22,8 @@ save, import and commit) have connections and a silence limit of their own:
 an engine may work for minutes on a large image without a word.
 """
 
+from collections.abc import Generator
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
 import urllib.parse
 
@@ -195,6 +195,18 @@ class DockerClient:
         self._engine.call(Request('PUT', _of(container, 'archive'),
                                   {'path': path}, tar))
 
+    def written_bytes(self, container: str) -> int:
+        """How much a commit would write, holes in sparse files included.
+
+        Engine API: GET /containers/{id}/json?size=1. An image store of
+        containerd's counts the blocks that files take instead, and leaves
+        the holes out.
+
+        :raises: NotFound
+        """
+        return wire.written_bytes(self._engine.call(
+            Request('GET', _of(container, 'json'), {'size': 1})))
+
     def path_exists(self, container: str, path: str) -> bool:
         """Whether there is anything at a path of a container, started or not.
 
@@ -236,7 +248,7 @@ class DockerClient:
                 if reason:
                     raise exception.LoadError(reason=reason)
 
-    def save(self, image: str) -> Iterator[bytes]:
+    def save(self, image: str) -> Generator[bytes, None, None]:
         """Yield a docker-archive of one image.
 
         Engine API: GET /images/{name}/get. The engine assembles the whole

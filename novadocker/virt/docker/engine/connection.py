@@ -225,16 +225,27 @@ class Connection:
         if self._url.startswith('unix://'):
             return _UnixPool('localhost', maxsize=size,
                              path=self._url.removeprefix('unix://'))
-        url = urllib.parse.urlsplit(self._url)
+        host, port = self._address()
         if self._tls is None:
-            return urllib3.HTTPConnectionPool(
-                url.hostname or '', url.port, maxsize=size)
+            return urllib3.HTTPConnectionPool(host, port, maxsize=size)
         try:
             context = _tls_context(self._tls)
         except OSError as err:
             raise outage.tls_failure(self._url, err) from err
-        return urllib3.HTTPSConnectionPool(
-            url.hostname or '', url.port, maxsize=size, ssl_context=context)
+        return urllib3.HTTPSConnectionPool(host, port, maxsize=size,
+                                           ssl_context=context)
+
+    def _address(self) -> tuple[str, int]:
+        try:
+            url = urllib.parse.urlsplit(self._url)
+            host, port = url.hostname, url.port
+        except ValueError:
+            host, port = None, None
+        if not host or not port or not self._url.startswith('tcp://'):
+            raise self._stranger(_(
+                '[docker]host_url is neither unix:///path nor '
+                'tcp://address:port'))
+        return host, port
 
 
 class Answer:

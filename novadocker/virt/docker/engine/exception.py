@@ -22,7 +22,7 @@
     |  +- ImageNotFound
     +- Conflict               409: name taken, paused, not running
     +- InvalidSpec            400: the engine cannot run what was asked
-    +- LoadError              an error inside a 200 answer of image load
+    +- LoadError              an error inside a 200 answer of load or import
 
 The client raises them by HTTP status, never by the text of a message. They
 are NovaExceptions, so that whatever escapes the driver carries its message

@@ -120,6 +120,10 @@ def exit_code(answer: Mapping[str, Any] | None) -> int | None:
     return int(answer['StatusCode']) if answer else None
 
 
+def written_bytes(answer: Mapping[str, Any]) -> int:
+    return int(answer['SizeRw'])
+
+
 def container(answer: Mapping[str, Any]) -> model.Container:
     state = answer['State']
     config = answer['Config']
