@@ -109,7 +109,7 @@ class LoadTest(driver_case.DriverCase):
         before = self.state()
         self.glance.images[self.image]['os_hash_value'] = 'f' * 128
         self.assertRaisesRegex(nova_exception.BuildAbortException,
-                               'ends after 0 bytes', self.spawn)
+                               'another sha512', self.spawn)
         self.assertEqual(2, len(self.glance.downloads))
         self.assertEqual(before, self.state())
 

@@ -27,7 +27,7 @@ class GrantableNofileTest(base.TestCase):
         self.client.load([archives.image('pause:1')])
 
     def _refuse(self, trials):
-        """The runtime cannot; the client tries each start twice."""
+        """The runtime cannot; each start is tried twice."""
         for _attempt in range(2 * trials):
             self.fake.fail_next('POST', '/containers/*/start', 500,
                                 'error setting rlimit type 7')

@@ -21,6 +21,7 @@ from oslo_log import log as logging
 from novadocker.virt.docker.engine import client as engine_client
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
+from novadocker.virt.docker.engine import policy
 from novadocker.virt.docker import names
 
 LOG = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def grantable_nofile(client: engine_client.DockerClient, image: str,
 def _starts(client: engine_client.DockerClient, name: str, image: str,
             limit: int) -> bool:
     try:
-        client.start(client.create(model.ContainerSpec(
+        policy.start(client, client.create(model.ContainerSpec(
             name=name, image=image, network_mode='none', read_only=True,
             labels={names.LABEL_ROLE: names.ROLE_PROBE},
             memory_bytes=_PROBE_MEMORY_BYTES,
