@@ -85,6 +85,8 @@ class LayerScan:
         self._user_files = user_files
         self._names = seen.Seen()
         self._links = seen.Seen()
+        # A link was made by way of another, so that names tell nothing.
+        self._tangled = False
         self._view = memoryview(b'')
         self._partial = bytearray()
         self._between_members = True
@@ -208,10 +210,10 @@ class LayerScan:
                 'target': words.shown(header.link)})
         if path.endswith(_MOUNT_POINTS):
             self._check_mount_point(path)
-        self._user_files.add_link(
-            header.name, header.link, symbolic,
-            below_link=b'..' in header.link and
-            self._link_above(path) is not None)
+        self._tangled = (self._tangled or
+                         self._link_above(path) is not None)
+        self._user_files.add_link(header.name, header.link, symbolic,
+                                  below_link=self._tangled)
         self._links.add(path)
 
     def _check_mount_point(self, path: bytes) -> None:
@@ -224,11 +226,10 @@ class LayerScan:
 
     def _check_not_below_link(self, path: bytes) -> None:
         """A link of this layer may make it a member of any directory."""
-        link = self._link_above(path)
-        if link is not None:
+        if self._tangled or self._link_above(path) is not None:
             raise self._refusal(_(
-                'member %(path)s lies below the link %(link)s') % {
-                    'path': words.shown(path), 'link': words.shown(link)})
+                'member %s may be another one, by way of links in its layer')
+                % words.shown(path))
 
     def _link_above(self, path: bytes) -> bytes | None:
         while path:

@@ -144,7 +144,8 @@ def _is_within(directory: int, names: set[int] | None) -> bool:
 
 
 def _hash(part: bytes) -> int:
-    return hash(part) & _MASK
+    """Never ``_ANYWHERE``, as the hash of nothing, the root, would be."""
+    return hash(part) & _MASK or 1
 
 
 def _last_two(parts: list[bytes]) -> tuple[int, int]:

@@ -1529,7 +1529,7 @@ def repeated_opaque_whiteouts():
         member('d/.wh..wh..opq') for _time in range(1000)])
 
 
-@hostile('lies below the link "e"')
+@hostile('may be another one, by way of links')
 def opaque_whiteouts_by_other_names():
     return one_layer(directory('d/'), symlink('e', 'd'),
                      member('e/.wh..wh..opq'))
@@ -1559,16 +1559,23 @@ def sys_as_hard_link_to_symlink():
                      member('/sys', kind=tarfile.LNKTYPE, link='l'))
 
 
-@hostile('lies below the link "d"')
+@hostile('may be another one, by way of links')
 def dev_as_symlink_below_link():
     return one_layer(symlink('d', '.'), symlink('d/dev', '/var/lib/victim'))
 
 
-@hostile('lies below the link "e/f"')
+@hostile('may be another one, by way of links')
 def dev_as_symlink_below_linked_link():
     return one_layer(directory('e/'), symlink('d', '/'),
                      member('e/f', kind=tarfile.LNKTYPE, link='d'),
                      symlink('e/f/dev', '/var/lib/victim'))
+
+
+@hostile('may be another one, by way of links')
+def dev_as_symlink_below_link_made_below_link():
+    return one_layer(
+        symlink('d', '.'), member('d/a', kind=tarfile.LNKTYPE, link='d'),
+        symlink('a/dev', '/var/lib/victim'))
 
 
 @hostile('leads out of its directory')
@@ -1681,7 +1688,7 @@ def giant_group_behind_symlink():
 @hostile('"evil/passwd" is larger than')
 def giant_passwd_behind_linked_directory():
     return legacy(Image(
-        padded(tar(symlink('q', '..'), symlink('etc', 'x/../q'))),
+        padded(tar(directory('x/'), symlink('etc', 'x/../evil'))),
         padded(tar(member('evil/passwd', bytes(2 * MIB))))))
 
 
