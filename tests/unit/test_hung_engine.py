@@ -136,7 +136,7 @@ class HungClientTest(HungCase, testtools.TestCase):
                                    network_mode='none')
         return {
             'info': (), 'create': (spec,),
-            'recreate': (self.container, 'twin', IMAGE, 'owner'),
+            'recreate': (self.container, 'twin', IMAGE, 'owner', {}),
             'start': (self.container,), 'stop': (self.container, 0),
             'kill': (self.container,), 'pause': (self.container,),
             'unpause': (self.container,),

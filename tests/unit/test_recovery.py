@@ -15,10 +15,14 @@
 import contextlib
 import threading
 import types
+from unittest import mock
 
 import fixtures
 from nova.compute import power_state
+from nova.compute import task_states
+from nova.compute import vm_states
 from nova import exception as nova_exception
+from nova import objects
 from oslo_utils.fixture import uuidsentinel as uuids
 from oslo_utils import uuidutils
 
@@ -71,6 +75,8 @@ class RecoveryCase(driver_case.DriverCase):
 
     def snapshot(self):
         """Returns the id of an image in Glance."""
+        self.server.vm_state = vm_states.ACTIVE
+        self.server.task_state = task_states.IMAGE_SNAPSHOT
         image = self.glance.create(None, {
             'id': uuidutils.generate_uuid(), 'status': 'queued',
             'properties': {}})['id']
@@ -138,7 +144,10 @@ class CrashTest(RecoveryCase):
 
     def _restart(self):
         self.driver = driver.DockerDriver(self.virtapi)
-        self.driver.init_host(driver_case.HOST)
+        # It asks Nova who froze a server.
+        with mock.patch.object(objects.Instance, 'get_by_uuid',
+                               return_value=self.server):
+            self.driver.init_host(driver_case.HOST)
 
     def _delete(self):
         self.destroy()

@@ -46,7 +46,8 @@ class SummaryTest(testtools.TestCase):
 
     def test_container_whose_name_is_gone(self):
         row = {'Id': 'a', 'Names': None, 'State': 'removing',
-               'ImageID': 'b', 'Labels': None}
+               'ImageID': 'b', 'Labels': None,
+               'HostConfig': {'NetworkMode': 'none'}}
         summary = wire.container_summary(row)
         self.assertEqual(('', 'removing', {}),
                          (summary.name, summary.state, summary.labels))
