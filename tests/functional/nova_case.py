@@ -18,6 +18,7 @@ fakes that need neither root nor engine, or the real things.
 """
 
 import os
+import pathlib
 import sys
 import types
 import uuid
@@ -74,6 +75,19 @@ class RealBackend:
         self._case = case
         self.engine_url = engine.url
         self.client = engine.client
+        case.addCleanup(self._remove_leftovers)
+
+    def _remove_leftovers(self) -> None:
+        """What a test that failed did not come to delete."""
+        for container in self.client.list_containers(
+                {names.LABEL_HOST: self._case.host_name}):
+            self.client.remove(container.id)
+            pathlib.Path(names.netns_link(container.labels[
+                names.LABEL_UUID])).unlink(missing_ok=True)
+        for image in self.client.list_images(names.IMAGE_NAMESPACE + '/*'):
+            for tag in image.tags:
+                if names.image_id_of_tag(tag) in self._case.image_ids:
+                    self.client.remove_image(tag)
 
     def start_network(self, case) -> None:
         self._network = case.useFixture(real_network.RealNetwork(case.flags))

@@ -20,6 +20,7 @@ from unittest import mock
 from nova.compute import power_state
 from nova.compute import provider_tree
 from nova import exception as nova_exception
+from nova.network import model as network_model
 import os_resource_classes as orc
 from oslo_utils.fixture import uuidsentinel as uuids
 
@@ -297,6 +298,11 @@ class PowerTest(driver_case.DriverCase):
         self.driver.power_off(self.server)
         self.driver.plug_vifs(self.server, self.network_info)
         self.assertEqual({}, self.kernel.links)
+
+    def test_ports_that_nova_forgot_stay_at_service_start(self):
+        before = self.kernel.state()
+        self.driver.plug_vifs(self.server, network_model.NetworkInfo())
+        self.assertEqual(before, self.kernel.state())
 
     def test_rebinding_that_fails_half_way(self):
         """The server keeps its container under its own name."""

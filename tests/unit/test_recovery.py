@@ -26,6 +26,7 @@ from nova import objects
 from oslo_utils.fixture import uuidsentinel as uuids
 from oslo_utils import uuidutils
 
+from novadocker.virt.docker import disksize
 from novadocker.virt.docker import driver
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
@@ -270,6 +271,17 @@ class LostSandboxTest(RecoveryCase):
         self.assertLess(
             calls.index(('POST', '/containers/%s/stop' % before)),
             calls.index(('POST', '/commit')))
+        self.assertRunsWith(DATA)
+
+    def test_files_too_large_to_be_copied(self):
+        """A sparse file is no reason to fill the host's disk."""
+        self.remove(names.sandbox)
+        self.engine.get(names.workload(uuids.server)).hole_bytes = 2 << 30
+        before = self.workload()
+        self.assertRaises(disksize.DiskTooLarge, self.power_on)
+        self.assertEqual(before, self.workload())
+        self.engine.get(names.workload(uuids.server)).hole_bytes = 0
+        self.power_on()
         self.assertRunsWith(DATA)
 
     def test_server_that_is_paused(self):

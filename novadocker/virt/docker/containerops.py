@@ -312,11 +312,15 @@ class ContainerOps:
              network_info: network_model.NetworkInfo) -> None:
         """Plug the ports of a server that runs; nothing for a stopped one.
 
-        A stopped server gets its ports when it is started.
+        A stopped server gets its ports when it is started. Without a port
+        nothing is done either: Nova asks with what it has cached, and a cache
+        that was lost would take a running server off its networks.
 
         :raises: VirtualInterfacePlugException, the only one that leaves
             nova-compute's start to the other servers
         """
+        if not network_info:
+            return
         try:
             sandbox = self._sandbox_in_use(instance)
         except exception.EngineError as err:

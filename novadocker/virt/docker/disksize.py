@@ -35,8 +35,8 @@ class DiskTooLarge(nova_exception.NovaException):
 
     msg_fmt = _("The server's files take %(written_mib)d MiB beside its "
                 "image, holes of sparse files included, but only "
-                "%(limit_mib)d MiB fit its disk: shrink or remove files, or "
-                "resize the server, and try again")
+                "%(limit_mib)d MiB fit its disk: shrink or remove files and "
+                "try again")
 
 
 def refuse_oversized(client: docker_client.DockerClient,

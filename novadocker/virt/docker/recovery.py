@@ -26,6 +26,7 @@ from oslo_log import log as logging
 
 from novadocker import conf
 from novadocker.i18n import _
+from novadocker.virt.docker import disksize
 from novadocker.virt.docker.engine import client
 from novadocker.virt.docker.engine import exception
 from novadocker.virt.docker.engine import model
@@ -63,9 +64,12 @@ class Recovery:
         was removed by hand is replaced by a twin with the same file system.
         The twin says what it replaces and is made whole in one call: once it
         is there, it is the server's disk, and what it replaces is litter.
+
+        :raises: DiskTooLarge, before anything is changed
         """
         if workload.network_owner == sandbox.id:
             return workload
+        disksize.refuse_oversized(self._client, instance, workload)
         LOG.warning('The sandbox that the server was bound to is gone; '
                     'moving its file system to a new container',
                     instance=instance)
