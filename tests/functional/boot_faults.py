@@ -27,7 +27,7 @@ import uuid
 from neutronclient.common import exceptions as neutron_exceptions
 from nova import utils
 
-from novadocker.virt.docker import names
+from tests.data import archives as corpus
 from tests.fakes import archives
 
 
@@ -64,6 +64,10 @@ BYTES = (
     Row('../../etc/passwd', data=archives.tar(
         {'../../etc/passwd': b'root::0:0::/:/bin/sh'})),
     Row('manifest', data=archives.tar({'readme': b'no image'})),
+    Row('two members named "etc/passwd"',
+        data=corpus.HOSTILE['path_twice_in_layer'].build()),
+    Row('two members named "d"',
+        data=corpus.HOSTILE['symlink_replaced_by_directory'].build()),
 )
 PROPERTIES = (
     prop('os_command_line', os_command_line='"x'),
@@ -134,14 +138,6 @@ class BootFaultScenarios:
         super().setUp()
         self.flags(start_grace_period=2, group='docker')
         self.flags(num_retries=0, group='glance')
-        self.addCleanup(self._remove_containers)
-
-    def _remove_containers(self) -> None:
-        """What a test that failed did not come to delete."""
-        for row in self.engine_client.list_containers(
-                {names.LABEL_HOST: self.host_name}):
-            self.engine_client.remove(row.id)
-        self.prune_images()
 
     def _post(self, row: Row):
         image = (self.add_archive(row.data) if row.data is not None else

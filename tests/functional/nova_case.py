@@ -75,18 +75,20 @@ class RealBackend:
         self._case = case
         self.engine_url = engine.url
         self.client = engine.client
-        case.addCleanup(self._remove_leftovers)
+        # Nova's test case forgets its attributes before it cleans up.
+        case.addCleanup(self._remove_leftovers, case.host_name,
+                        case.image_ids)
 
-    def _remove_leftovers(self) -> None:
+    def _remove_leftovers(self, host: str, image_ids: list[str]) -> None:
         """What a test that failed did not come to delete."""
         for container in self.client.list_containers(
-                {names.LABEL_HOST: self._case.host_name}):
+                {names.LABEL_HOST: host}):
             self.client.remove(container.id)
             pathlib.Path(names.netns_link(container.labels[
                 names.LABEL_UUID])).unlink(missing_ok=True)
         for image in self.client.list_images(names.IMAGE_NAMESPACE + '/*'):
             for tag in image.tags:
-                if names.image_id_of_tag(tag) in self._case.image_ids:
+                if names.image_id_of_tag(tag) in image_ids:
                     self.client.remove_image(tag)
 
     def start_network(self, case) -> None:
