@@ -24,16 +24,6 @@ _LONG_COMMAND = 'sh -c "%s; sleep 1000"' % '; '.join(
 class SnapshotScenarios:
     """Scenarios for NovaCase; each leaves the host as it found it."""
 
-    def setUp(self):
-        super().setUp()
-        self.before = self.backend.state()
-
-    def _delete_all_and_compare(self, *servers):
-        for server in servers:
-            self._delete_server(server)
-        self.prune_images()
-        self.assertEqual(self.before, self.backend.state())
-
     def _failed_events(self, server):
         actions = '/servers/%s/os-instance-actions' % server['id']
         for action in self.api.api_get(actions).body['instanceActions']:
