@@ -240,7 +240,8 @@ class Engine:
 
     def _mount_volumes(self, container: Container) -> None:
         for other in container.host_config.get('VolumesFrom') or ():
-            container.volumes.update(self.get(other).volumes)
+            owner, _colon, _mode = other.partition(':')
+            container.volumes.update(self.get(owner).volumes)
         for destination in container.config['Volumes'] or ():
             if destination not in container.volumes:
                 name = uuid.uuid4().hex * 2
@@ -418,7 +419,8 @@ class Engine:
                     + refusal.message) from None
             container.name = name
 
-    def remove(self, reference: str, force: bool, volumes: bool) -> None:
+    def remove(self, reference: str, force: bool,
+               volumes: bool = True) -> None:
         with self._locked():
             container = self.get(reference)
             if container.running:
