@@ -23,6 +23,7 @@ import os
 import unittest
 import uuid
 
+import docker
 import fixtures
 
 from novadocker.virt.docker.engine import client
@@ -67,3 +68,8 @@ class RealEngine(fixtures.Fixture):
         self.client.import_image(self.file_system, self.image,
                                  changes=['CMD ["sh"]'])
         self.addCleanup(self.client.remove_image, self.image)
+
+    def inspect(self, container: str) -> dict:
+        """The engine's own account of a container, by other means."""
+        with docker.APIClient(self.url, version='auto') as api:
+            return api.inspect_container(container)

@@ -23,7 +23,6 @@ import sys
 import types
 import uuid
 
-import docker
 import fixtures
 from nova.tests.functional import integrated_helpers
 
@@ -71,7 +70,7 @@ class RealBackend:
     """
 
     def start_engine(self, case) -> None:
-        engine = case.useFixture(real_engine.RealEngine())
+        self._engine = engine = case.useFixture(real_engine.RealEngine())
         self._case = case
         self.engine_url = engine.url
         self.client = engine.client
@@ -99,8 +98,7 @@ class RealBackend:
             *tags, layer=real_engine.busybox(), **settings)
 
     def inspect(self, container: str) -> dict:
-        with docker.APIClient(self.engine_url, version='auto') as api:
-            return api.inspect_container(container)
+        return self._engine.inspect(container)
 
     def state(self) -> dict:
         return {

@@ -61,7 +61,8 @@ class ImageVolumesEngineTest(base.TestCase):
         expected = ('33 755 /srv\n0 755 /srv/new\n0 755 /data\n'
                     '0 755 /data/x\n0 755 /etc/made\n0\n')
         self.assertEqual(expected, self._output(container))
-        self.assertEqual([], self._mounts(container))
+        self.assertEqual([], self.engine.inspect(
+            container)['Mounts'])
         image = self.client.commit(container, {})
         self.addCleanup(self.client.remove_image, image)
         again = self._create(image, 'sh', '-c', 'busybox ls /data/x /srv/new')
@@ -72,10 +73,6 @@ class ImageVolumesEngineTest(base.TestCase):
         self.client.start(container)
         self.client.wait(container, 30)
         return self.client.logs(container, 10000).decode()
-
-    def _mounts(self, container):
-        with self.client._translated() as api:
-            return api.inspect_container(container)['Mounts']
 
     def test_below_a_file_and_in_circles(self):
         container = self._create(self.engine.image)

@@ -95,7 +95,7 @@ class LifecycleEngineTest(lifecycle.LifecycleScenarios, nova_case.NovaCase):
         self._delete_all_and_compare(server)
 
     def _run_inside(self, server, *command: str) -> str:
-        sandbox = self._inspect(names.sandbox(server['id']))
+        sandbox = self.backend.inspect(names.sandbox(server['id']))
         return subprocess.check_output(
             ['nsenter', '--net=/proc/%d/ns/net' % sandbox['State']['Pid'],
              *command], text=True)
