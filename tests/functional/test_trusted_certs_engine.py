@@ -27,6 +27,9 @@ from oslo_utils.fixture import uuidsentinel as uuids
 
 from tests.functional import nova_case
 
+# Nova's own; the fixture of Glance puts itself in its place.
+_ImageService = nova_glance.GlanceImageServiceV2
+
 
 class KeyManager:
     """Certificates by id, as Barbican would keep them.
@@ -87,7 +90,7 @@ class TrustedCertsEngineTest(nova_case.NovaCase):
         self.useFixture(fixtures.MonkeyPatch(
             'castellan.key_manager.API', lambda *_args: self.keys))
         # What Nova does with the blocks that glanceclient brings.
-        service = nova_glance.GlanceImageServiceV2(client=self)
+        service = _ImageService(client=self)
         service.show = self.glance.show
         self.glance.download = service.download
 
