@@ -29,6 +29,8 @@ import time
 from unittest import mock
 
 import fixtures
+from nova import utils
+import testtools
 
 import novadocker.privileged
 from novadocker.privileged import netlink
@@ -203,6 +205,9 @@ class NetworkTest(network_contract.NetworkContract, _Network):
         self.assertIn(('0.0.0.0/0', '10.0.0.1'),
                       self.seen(sandbox)['lan'].routes)
 
+    @testtools.skipUnless(utils.concurrency_mode_threading(),
+                          'runs privileged code in its own process, which is '
+                          'never one on eventlet')
     def test_plugging_again_writes_nothing(self):
         sandbox, vifs = self.new_sandbox(), [self.ipv4_port()]
         self.plug(vifs, sandbox)
