@@ -22,6 +22,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
+import functools
 import typing
 
 from nova.compute import task_states
@@ -99,19 +100,22 @@ class SnapshotOps:
         What cannot be undone is litter, and no reason not to start.
         """
         ours = {names.LABEL_HOST: self._host.name}
-        for finish in (self._thaw_interrupted, self._remove_committed):
+        for finish in (self._thaw_interrupted,
+                       functools.partial(self._remove_committed, ours)):
             try:
-                finish(ours)
+                finish()
             except exception.EngineError:
                 LOG.warning('Snapshots that were interrupted may have left '
                             'something behind', exc_info=True)
 
-    def _thaw_interrupted(self, labels: Mapping[str, str]) -> None:
-        for row in self._client.list_containers(labels):
-            if row.state == model.PAUSED and _was_being_snapshotted(row):
+    def _thaw_interrupted(self) -> None:
+        for server in self._inventory.servers().values():
+            found = server.workload
+            if (found is not None and found.state == model.PAUSED and
+                    _was_being_snapshotted(found)):
                 LOG.warning('Thawing %s, which a snapshot that was '
-                            'interrupted left frozen', row.name)
-                self._thaw(row)
+                            'interrupted left frozen', found.name)
+                self._thaw(found)
 
     @contextlib.contextmanager
     def _committed(self, instance: 'objects.Instance',
